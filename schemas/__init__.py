@@ -1,0 +1,1 @@
+"""What travels between the houses: envelopes, the canonical event, topics, rows and settings."""

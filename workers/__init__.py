@@ -1,0 +1,1 @@
+"""The consumers: they walk events through stages and sink them into ClickHouse."""

@@ -1,0 +1,1 @@
+"""One file per stage; the order they run in is written in workers/pipelines/."""
