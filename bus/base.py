@@ -96,7 +96,7 @@ class Batch(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """A commit for one partition: all below `offset` is done; `note` (<= 4000 bytes) says what is under way."""
+    """A commit for one partition: all below `offset` is done; `note` (<= 4000 bytes) says what is next."""
 
     claim: Claim
     offset: int

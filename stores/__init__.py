@@ -1,0 +1,1 @@
+"""What is kept: the warehouse, the registry, rate limits and GeoIP."""

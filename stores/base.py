@@ -1,0 +1,100 @@
+"""What the stores promise, whichever engine is behind them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from schemas.tenants import Tenant, TenantRef, Token
+
+
+class StoreError(Exception):
+    """The root of what a store raises.
+
+    - StoreUnavailable: the engine is down, overloaded or too slow; try again later
+    - InsertRefused: the engine will never take this block as it is; split it
+    - QueryRefused: the statement is wrong, not allowed, or over its limits
+    - StoreMisconfigured: no retry can help; stop and say so
+    """
+
+
+class StoreUnavailable(StoreError):
+    """Whether the statement took effect is unknown."""
+
+
+class InsertRefused(StoreError):
+    """A row in the block cannot be stored."""
+
+
+class QueryRefused(StoreError):
+    """The caller's statement is at fault; the message may be shown to an operator."""
+
+
+class StoreMisconfigured(StoreError):
+    """Wrong credentials, a missing table, a schema that is too new."""
+
+
+class Warehouse(Protocol):
+    """ClickHouse. Use as an async context manager; calls may run side by side."""
+
+    async def insert(
+        self, table: str, columns: Mapping[str, Sequence[Any]], *, token: str, query_id: str
+    ) -> None:
+        """Insert one block (columns of equal length, in the table's types).
+
+        `token` makes a repeat of the same block a no-op where the engine remembers it; it proves
+        nothing after a crash. Raises InsertRefused, StoreUnavailable, StoreMisconfigured.
+        """
+
+    async def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run a read with `%(name)s` parameters, escaped here. Raises QueryRefused, StoreUnavailable."""
+
+    async def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that returns no rows (DDL, mutations). Raises as `query`."""
+
+    async def probe(self) -> None:
+        """Return if the engine answers, else raise StoreUnavailable."""
+
+
+class Registry(Protocol):
+    """Tenants, tokens and products. Every call raises StoreUnavailable while the database is down."""
+
+    async def token(self, secret_sha256: bytes) -> Token | None:
+        """Look a credential up by the hash of its secret; revoked and expired ones are returned as such."""
+
+    async def tenant(self, ref: TenantRef) -> Tenant | None:
+        """Look a tenant up, active or not."""
+
+    async def has_product(self, tenant_id: int, product_id: int) -> bool:
+        """Tell whether the product is one of the tenant's own."""
+
+    async def probe(self) -> None:
+        """Return if the database answers, else raise StoreUnavailable."""
+
+
+class Limit(Struct, frozen=True):
+    """One bucket to take a permit from: `requests` per `period_ms`, burst = requests (GCRA)."""
+
+    key: str
+    requests: int
+    period_ms: int
+
+
+class Permit(Struct, frozen=True):
+    """The answer for the tightest of the limits asked for; times are in ms from now."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    retry_after_ms: int
+    reset_ms: int
+
+
+class KeyStore(Protocol):
+    """Rate limits (later: velocities). Holds nothing that correctness needs; it may forget at any time."""
+
+    async def take(self, limits: Sequence[Limit]) -> Permit:
+        """Take one permit from every limit, or from none if one refuses. Raises StoreUnavailable."""
+
+    async def probe(self) -> None:
+        """Return if the store answers, else raise StoreUnavailable."""
