@@ -9,6 +9,9 @@ MATCHED = "events.matched"  # matched an automation filter
 
 ALL = (RAW, REJECTED, DEAD, MATCHED)
 
+READERS = {RAW: "events", REJECTED: "quarantine", DEAD: "quarantine"}
+"""The worker that reads a topic; it is also the name of its consumer group."""
+
 
 class Partition(Struct, frozen=True, order=True):
     """One ordered log: partition `index` (>= 0) of `topic`."""

@@ -1,0 +1,30 @@
+"""`penstock ledger`: whether every record that came in is accounted for."""
+
+import asyncio
+import sys
+
+import click
+
+from schemas.settings import Settings
+
+
+@click.command("ledger", short_help="Show that every record is accounted for; exit 1 if not.")
+def command() -> None:
+    """Print one JSON object per partition; exit with 1 if a gap or an overlap is found."""
+    from cli.running import running_settings
+
+    sys.exit(asyncio.run(_print(running_settings())))
+
+
+async def _print(settings: Settings) -> int:
+    import msgspec
+
+    from bus import open_bus
+    from console.ledger import ledger
+    from stores.warehouse import open_warehouse
+
+    async with open_bus(settings) as bus, open_warehouse(settings) as warehouse:
+        lines = await ledger(bus, warehouse, settings.bus_incarnation)
+    for line in lines:
+        click.echo(msgspec.json.encode(line))
+    return 0 if all(line.balanced for line in lines) else 1

@@ -1,0 +1,31 @@
+"""`penstock receipt ID`: what became of each event of a request, whoever sent it."""
+
+import asyncio
+
+import click
+
+from schemas.settings import Settings
+
+
+@click.command("receipt", short_help="Tell what became of each event of a request.")
+@click.argument("request_id")
+def command(request_id: str) -> None:
+    """Print the receipt of the request with this X-Request-Id as JSON; every attempt is listed."""
+    from cli.running import running_settings
+
+    asyncio.run(_print(running_settings(), request_id))
+
+
+async def _print(settings: Settings, request_id: str) -> None:
+    from cli.errors import CommandFailed
+    from console.receipts import receipt
+    from console.rendering import encode
+    from stores.warehouse import open_warehouse
+
+    async with open_warehouse(settings) as warehouse:
+        found = await receipt(warehouse, request_id, tenant_id=None)
+    if found is None:
+        raise CommandFailed(
+            f"nothing is known of the request {request_id}: it was never accepted, or it is still in flight"
+        )
+    click.echo(encode(found))
