@@ -1,0 +1,18 @@
+"""Tenants, tokens, products and event keys, in SQLite (the embedded default) or Postgres."""
+
+from schemas.settings import Settings
+from stores.registry.database import open_database
+from stores.registry.errors import EntryRefused
+from stores.registry.event_keys import KeyClaim, KeyOwner
+from stores.registry.products import Product
+from stores.registry.registry import SqlRegistry
+
+__all__ = ["EntryRefused", "KeyClaim", "KeyOwner", "Product", "SqlRegistry", "open_registry"]
+
+
+def open_registry(settings: Settings) -> SqlRegistry:
+    """Make the registry that `registry_url` names; use it as an async context manager.
+
+    Its tables come from `stores.migrations.migrate_registry`. Raises SettingsError.
+    """
+    return SqlRegistry(open_database(settings))

@@ -1,0 +1,94 @@
+"""The tables of the registry, for both databases; times are integer Unix milliseconds.
+
+A change here needs a file in stores/migrations/versions/: a test compares the two.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import postgresql
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# --- tenants and what belongs to them
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("slug", String(63), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("settings", Text, nullable=False),  # TenantSettings as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("tenant_id", BigInteger, ForeignKey("tenants.id"), primary_key=True),
+    Column("product_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# --- credentials
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("key_id", String(64), primary_key=True),
+    Column("secret_sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("tenant_id", BigInteger, ForeignKey("tenants.id"), nullable=False),
+    Column("dialect", String(64), nullable=False),
+    Column("scopes", Text, nullable=False),  # JSON list
+    Column("client_ids", Text, nullable=False),  # JSON list
+    Column("store", String(128), nullable=False),
+    Column("limits", Text, nullable=False),  # JSON object
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Index(None, "tenant_id"),
+)
+
+stores = Table(  # whose a redo store is: the first token for it decides
+    "stores",
+    metadata,
+    Column("store", String(128), primary_key=True),
+    Column("tenant_id", BigInteger, ForeignKey("tenants.id"), nullable=False),
+)
+
+# --- duplicates
+
+event_keys = Table(  # which record owns an explicit dedup key, for good
+    "event_keys",
+    metadata,
+    Column("tenant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "event_id", String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql"), primary_key=True
+    ),
+    Column("inc", Integer, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("kp", Integer, nullable=False),
+    Column("ko", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,148 @@
+"""What the registry promises of event keys on every database: one owner for each, whoever asks at once."""
+
+import asyncio
+import random
+import uuid
+
+import pytest
+
+from schemas.settings import Settings
+from schemas.topics import Coordinates
+from stores.registry import KeyClaim, SqlRegistry, open_registry
+
+UUID = "7f0f3c0e-0d0c-4a3e-9b1a-5a5f0c1d2e3f"
+
+
+def at(offset: int, *, partition: int = 0, inc: int = 1) -> Coordinates:
+    return Coordinates(inc, "events.raw", partition, offset)
+
+
+def key(number: int) -> str:
+    return str(uuid.UUID(int=number))
+
+
+async def owners(registry: SqlRegistry, *claims: KeyClaim) -> list[Coordinates]:
+    return [owner.at for owner in await registry.claim_keys(claims)]
+
+
+class EventKeyContract:
+    async def test_the_first_claim_wins_and_is_its_own_again(self, registry: SqlRegistry) -> None:
+        first, second = KeyClaim(1, key(1), at(5)), KeyClaim(1, key(1), at(3, partition=1))
+        assert await owners(registry, first) == [at(5)]
+        for _ in range(2):  # decided once: a replay after a crash decides the same
+            assert await owners(registry, second) == [at(5)]
+            assert await owners(registry, first) == [at(5)]
+        (owner,) = await registry.claim_keys([second])
+        assert owner.first_event_id == key(1)
+
+    async def test_all_four_coordinates_tell_records_apart(self, registry: SqlRegistry) -> None:
+        await owners(registry, KeyClaim(1, key(1), at(5)))
+        for other in (at(6), at(5, partition=1), at(5, inc=2), Coordinates(1, "events.other", 0, 5)):
+            assert await owners(registry, KeyClaim(1, key(1), other)) == [at(5)]
+
+    async def test_within_a_batch_the_first_wins(self, registry: SqlRegistry) -> None:
+        batch = [KeyClaim(1, key(n % 3), at(n)) for n in (8, 7, 6, 5, 4, 3)]
+        assert await owners(registry, *batch) == [at(8), at(7), at(6)] * 2
+
+    async def test_keys_are_the_tenants_own(self, registry: SqlRegistry) -> None:
+        assert await owners(registry, KeyClaim(1, key(1), at(1)), KeyClaim(2, key(1), at(2))) == [
+            at(1),
+            at(2),
+        ]
+
+    async def test_only_the_owner_releases(self, registry: SqlRegistry) -> None:
+        first, second = KeyClaim(1, key(1), at(1)), KeyClaim(1, key(1), at(2))
+        await owners(registry, first)
+        await registry.release_keys([second])
+        assert await owners(registry, second) == [at(1)]
+        await registry.release_keys([first, first])
+        assert await owners(registry, second) == [at(2)]
+        assert await owners(registry, first) == [at(2)]
+        await registry.release_keys([])
+        assert await registry.claim_keys([]) == []
+
+    async def test_a_replay_takes_the_claim_over_once(self, registry: SqlRegistry) -> None:
+        dead = KeyClaim(1, key(1), at(1))
+        replay, again = (KeyClaim(1, key(1), at(n), replay_of=at(1)) for n in (10, 11))
+        await owners(registry, dead)
+        for _ in range(2):
+            assert await owners(registry, replay) == [at(10)]
+            assert await owners(registry, again) == [at(10)]
+            assert await owners(registry, dead) == [at(10)]
+
+    async def test_of_two_replays_in_a_batch_the_first_wins(self, registry: SqlRegistry) -> None:
+        await owners(registry, KeyClaim(1, key(1), at(1)))
+        replays = [KeyClaim(1, key(1), at(n), replay_of=at(1)) for n in (11, 10)]
+        assert await owners(registry, *replays) == [at(11), at(11)]
+
+    async def test_a_replay_after_the_release_claims_like_any_other(self, registry: SqlRegistry) -> None:
+        dead, replay = KeyClaim(1, key(1), at(1)), KeyClaim(1, key(1), at(9), replay_of=at(1))
+        await owners(registry, dead)
+        await registry.release_keys([dead])
+        assert await owners(registry, replay) == [at(9)]
+
+    async def test_a_replay_takes_nothing_from_a_third(self, registry: SqlRegistry) -> None:
+        await owners(registry, KeyClaim(1, key(1), at(5)))
+        assert await owners(registry, KeyClaim(1, key(1), at(9), replay_of=at(1))) == [at(5)]
+
+    async def test_a_batch_of_ten_thousand(self, registry: SqlRegistry) -> None:
+        batch = [KeyClaim(n % 7, str(uuid.uuid4()), at(n)) for n in range(10_000)]
+        assert await owners(registry, *batch) == [claim.at for claim in batch]
+        later = [KeyClaim(claim.tenant_id, claim.event_id, at(n, inc=2)) for n, claim in enumerate(batch)]
+        assert await owners(registry, *later) == [claim.at for claim in batch]
+        await registry.release_keys(batch[:5_000])
+        assert await owners(registry, *later) == [
+            (after if n < 5_000 else before).at
+            for n, (before, after) in enumerate(zip(batch, later, strict=True))
+        ]
+
+    @pytest.mark.parametrize("event_id", ["", "x", UUID.upper(), UUID + "\n", UUID[:-1], "\0"])
+    async def test_an_id_that_is_no_uuid_is_a_bug(self, registry: SqlRegistry, event_id: str) -> None:
+        with pytest.raises(ValueError, match="UUID"):
+            await registry.claim_keys([KeyClaim(1, key(1), at(1)), KeyClaim(1, event_id, at(2))])
+        assert await owners(registry, KeyClaim(1, key(1), at(3))) == [at(3)]
+
+    async def test_two_workers_at_once_agree(self, settings: Settings, registry: SqlRegistry) -> None:
+        chance = random.Random(7)
+        async with open_registry(settings) as other:
+            for round_ in range(10):
+                keys = [str(uuid.uuid4()) for _ in range(400)]
+                batches = []
+                for worker in range(4):
+                    chance.shuffle(keys)
+                    batches.append(
+                        [KeyClaim(1, k, at(n, partition=worker, inc=round_ + 1)) for n, k in enumerate(keys)]
+                    )
+                answers = await asyncio.gather(
+                    *(
+                        claimant.claim_keys(batch)
+                        for claimant, batch in zip((registry, other) * 2, batches, strict=True)
+                    )
+                )
+                told = [
+                    {claim.event_id: owner.at for claim, owner in zip(batch, answer, strict=True)}
+                    for batch, answer in zip(batches, answers, strict=True)
+                ]
+                assert told[0] == told[1] == told[2] == told[3]
+                asked = {(claim.event_id, claim.at) for batch in batches for claim in batch}
+                assert set(told[0].items()) <= asked
+
+    async def test_claims_while_others_release(self, settings: Settings, registry: SqlRegistry) -> None:
+        keys = [key(n) for n in range(200)]
+        mine = [KeyClaim(1, k, at(n)) for n, k in enumerate(keys)]
+        yours = [KeyClaim(1, k, at(n, partition=1)) for n, k in enumerate(reversed(keys))]
+
+        async def come_and_go(other: SqlRegistry) -> None:
+            for _ in range(15):
+                await other.claim_keys(yours)
+                await other.release_keys(yours)
+
+        async with open_registry(settings) as other:
+            going = asyncio.create_task(come_and_go(other))
+            while not going.done():
+                for claim, owner in zip(mine, await registry.claim_keys(mine), strict=True):
+                    assert owner.at.ko in range(200)
+                    assert owner.first_event_id == claim.event_id
+                await registry.release_keys(mine)
+            await going
+        assert await owners(registry, *mine) == [claim.at for claim in mine]

@@ -1,0 +1,57 @@
+"""Rate limits in memory."""
+
+import pytest
+
+from schemas.settings import Settings, SettingsError
+from stores.keys import MemoryKeys, SharedLimits, open_keys
+from tests.contract import keys_contract
+
+limit = keys_contract.limit
+
+
+class Clock:
+    """Time that moves only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_ns = 12_345
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keys(clock: Clock) -> MemoryKeys:
+    return MemoryKeys(clock_ns=clock)
+
+
+class TestMemory(keys_contract.KeysContract):
+    @pytest.fixture(autouse=True)
+    def remember(self, clock: Clock) -> None:
+        self.clock = clock
+
+    async def wait(self, milliseconds: int) -> None:
+        self.clock.now_ns += milliseconds * 1_000_000
+
+    async def test_a_moment_too_early_is_refused(self, keys: MemoryKeys, limit: keys_contract.Make) -> None:
+        *_, refused = await keys_contract.take_all(keys, limit(7, period_ms=60_000))
+        self.clock.now_ns += (refused.retry_after_ms - 1) * 1_000_000
+        assert not (await keys.take([limit(7, period_ms=60_000)])).allowed
+        self.clock.now_ns += 1_000_000
+        assert (await keys.take([limit(7, period_ms=60_000)])).allowed
+
+
+async def test_it_is_opened_by_its_address() -> None:
+    async with open_keys(Settings()) as keys:
+        assert isinstance(keys, MemoryKeys)
+    assert isinstance(open_keys(Settings(keys_url="rediss://:hush@127.0.0.1:1/0")), SharedLimits)
+
+
+@pytest.mark.parametrize("url", ["", "memory", "redis:", "http://127.0.0.1", "redis://127.0.0.1:port/0"])
+def test_an_address_of_the_wrong_shape_is_named(url: str) -> None:
+    with pytest.raises(SettingsError, match="PENSTOCK_KEYS_URL is not usable"):
+        open_keys(Settings(keys_url=url))
