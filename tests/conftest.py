@@ -1,0 +1,23 @@
+"""What tests of several houses share."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.embedded_clickhouse import EmbeddedClickHouse
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
+    """A running embedded ClickHouse, migrated; shared by the session, so tests tell their rows apart.
+
+    `clickhouse.url` names its database; `await clickhouse.migrate("other")` makes another one.
+    """
+    server = EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse") / "server")
+    server.start()
+    try:
+        asyncio.run(server.migrate())
+        yield server
+    finally:
+        server.kill()
