@@ -6,6 +6,7 @@ Rules named "rule N" are those of docs/protocols.md.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from types import UnionType
 from typing import Literal
 
 from msgspec import Raw, Struct
@@ -79,12 +80,14 @@ class Accepted(Struct, gc=False):
 class Refused(Struct, frozen=True, gc=False):
     """Why one event is not accepted. `message` says how to fix it and never repeats a value.
 
-    `field` is the path from the event's root ("props.order_id"), "" for the event itself.
+    `field` is the path from the event's root ("props.order_id"), "" for the event itself. `others` is
+    what else is wrong, where a protocol lists all at once.
     """
 
     code: str
     message: str
     field: str = ""
+    others: "tuple[Refused, ...]" = ()
 
 
 class Problem(Struct, frozen=True):
@@ -149,7 +152,7 @@ class Endpoint:
     auth: Auth
     limits: Limits
     rates: tuple[Rate, ...]
-    wire: type  # the event's struct: its shape is the validation, and the OpenAPI schema
+    wire: type | UnionType  # the event's struct, or one per event type: the validation and the OpenAPI schema
     batch: bool  # body {"events": [...]}, else the event itself
     ids: Ids = Ids.FRESH
     idempotency_key: bool = False  # the Idempotency-Key header is honoured
@@ -158,6 +161,7 @@ class Endpoint:
     validate: Callable[[Raw, Token | None], Accepted | Refused]
     to_event: Callable[[Envelope], Event]
     reply: Callable[[Receipt], Reply]
+    uniform_reply: Callable[[Receipt], Reply] | None = None  # instead, under tracker_uniform_status
     refuse: Callable[[Problem, bytes], Reply]
     answers: tuple[Answer, ...]
     summary: str

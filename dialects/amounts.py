@@ -1,0 +1,59 @@
+"""Money as exact decimals, read from the digits that were sent: no float in between.
+
+Stored as Decimal(38, 6), rounded half to even, so an amount must stay below 10^32 after rounding.
+"""
+
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+
+from msgspec import Raw
+
+from dialects.base import Refused
+
+DIGITS_MAX = 32  # before the decimal point
+PLACES = Decimal("0.000001")
+ZERO = "0.000000"
+
+# 38 digits of an amount times the 19 of a quantity still fit without rounding.
+_CONTEXT = Context(prec=64, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX)
+
+
+def read(raw: Raw, field: str) -> Decimal | Refused:
+    """Return the amount, rounded to 6 places, or why it is none."""
+    text = str(raw, "ascii", "replace")
+    if text[:1] not in "-0123456789" or not text:
+        return Refused("wrong_type", f"`{field}` must be a number, without quotes.", field)
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:  # an exponent beyond 18 digits, or bytes that are no JSON
+        return _out_of_range(field)
+    return _rounded(amount, field)
+
+
+def read_price(raw: Raw, field: str) -> Decimal | Refused:
+    """As `read`, for amounts that cannot be negative."""
+    amount = read(raw, field)
+    if isinstance(amount, Decimal) and amount < 0:
+        return Refused("invalid_value", f"`{field}` must be a finite number of at least 0.", field)
+    return amount
+
+
+def times(price: Decimal, quantity: int, field: str) -> Decimal | Refused:
+    """Return the exact product of a price from `read` and an integer within int64."""
+    return _rounded(_CONTEXT.multiply(price, Decimal(quantity)), field)
+
+
+def plain(amount: Decimal) -> str:
+    """Write an amount from `read` with 6 places: "24999.000000". There is no negative zero."""
+    return f"{amount:f}" if amount else ZERO
+
+
+def _rounded(amount: Decimal, field: str) -> Decimal | Refused:
+    # Rounding may carry into the 33rd digit, so the size is looked at before (cheap) and after (exact).
+    if amount and amount.adjusted() >= DIGITS_MAX:
+        return _out_of_range(field)
+    rounded = amount.quantize(PLACES, None, _CONTEXT)
+    return rounded if rounded.adjusted() < DIGITS_MAX else _out_of_range(field)
+
+
+def _out_of_range(field: str) -> Refused:
+    return Refused("amount_out_of_range", f"`{field}` must lie between -10^32 and 10^32.", field)

@@ -1,0 +1,112 @@
+"""From a relo event to the canonical one."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from dialects import amounts, identifiers, jsontext
+from dialects.base import MappingError, Refused
+from dialects.relo.rules import SHAPE
+from dialects.relo.wire import (
+    AddToCart,
+    BeginCheckout,
+    Custom,
+    Install,
+    PageView,
+    Purchase,
+    ViewProduct,
+)
+from dialects.stamping import stamped
+from schemas.envelope import Envelope
+from schemas.event import CONSENT_ALL, Event, EventType
+
+CURRENCY = "MXN"  # of a purchase that names none
+
+NAMES: dict[type, tuple[str, EventType]] = {
+    PageView: ("page_view", "page_viewed"),
+    ViewProduct: ("view_product", "product_viewed"),
+    AddToCart: ("add_to_cart", "product_added"),
+    BeginCheckout: ("begin_checkout", "checkout_started"),
+    Purchase: ("purchase", "order_completed"),
+    Install: ("install", "app_installed"),
+    Custom: ("custom", "custom"),
+}
+
+
+def to_event(envelope: Envelope) -> Event:
+    """Map one accepted event. Raises MappingError."""
+    wire = SHAPE.mapped(envelope.event)
+    event_name, event_type = NAMES[type(wire)]
+    event = stamped(
+        envelope, event_name=event_name, event_type=event_type, occurred_at=wire.ts, subject=wire.did
+    )
+    event.anonymous_id = wire.did
+    event.url = wire.url or ""
+    event.referrer = wire.ref or ""
+    event.consent = CONSENT_ALL if wire.consent is None else wire.consent
+    if wire.props is not None:
+        if type(wire) in _DETAILS:
+            _DETAILS[type(wire)](event, wire)
+        _map_props(event, jsontext.read_object(envelope.event)["props"])
+    return event
+
+
+def _page_view(event: Event, wire: PageView) -> None:
+    if wire.props is not None and not event.url:
+        event.url = wire.props.url or ""
+
+
+def _view_product(event: Event, wire: ViewProduct) -> None:
+    event.product_ids = (wire.props.product_id,)
+    event.value = amounts.plain(_read(wire.props.price, "props.price"))
+
+
+def _add_to_cart(event: Event, wire: AddToCart) -> None:
+    event.product_ids = (wire.props.product_id,)
+    price = _read(wire.props.price, "props.price")
+    event.value = amounts.plain(_known(amounts.times(price, wire.props.quantity, "props.price")))
+
+
+def _begin_checkout(event: Event, wire: BeginCheckout) -> None:
+    event.value = amounts.plain(_read(wire.props.cart_value, "props.cart_value"))
+
+
+def _purchase(event: Event, wire: Purchase) -> None:
+    event.product_ids = (wire.props.product_id,)
+    event.order_id = wire.props.order_id
+    event.value = amounts.plain(_read(wire.props.revenue, "props.revenue"))
+    event.currency = wire.props.currency or CURRENCY
+
+
+_DETAILS: dict[type, Callable[[Event, Any], None]] = {
+    PageView: _page_view,
+    ViewProduct: _view_product,
+    AddToCart: _add_to_cart,
+    BeginCheckout: _begin_checkout,
+    Purchase: _purchase,
+}
+
+
+def _map_props(event: Event, props: dict[str, Any]) -> None:
+    event.properties = jsontext.write_object(props)
+    user_id = props.get("user_id")
+    if isinstance(user_id, int) and not isinstance(user_id, bool):
+        user_id = str(user_id)
+    if isinstance(user_id, str):
+        event.user_id = user_id.strip()
+    email = props.get("email")
+    if isinstance(email, str):
+        event.email = identifiers.email(email)
+    phone = props.get("phone")
+    if isinstance(phone, str):
+        event.phone = phone.strip()
+
+
+def _read(raw: Any, field: str) -> Decimal:
+    return _known(amounts.read_price(raw, field))
+
+
+def _known(amount: Decimal | Refused) -> Decimal:
+    if isinstance(amount, Refused):
+        raise MappingError(amount)
+    return amount

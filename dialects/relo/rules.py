@@ -1,0 +1,101 @@
+"""What a relo event's shape cannot say: whose client it is, its time, its amounts, its currency."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from msgspec import Raw
+
+from dialects import amounts, currencies, times
+from dialects.base import Accepted, Refused
+from dialects.decoding import Shape
+from dialects.relo.wire import AddToCart, BeginCheckout, Event, PageView, Purchase, ViewProduct
+from schemas.tenants import Token
+
+SHAPE: Shape[Event] = Shape(Event, event_type="t")
+
+_NOT_ALLOWED = Refused("cid_not_allowed", "Send a `cid` that this token may write, or another token.", "cid")
+_SECONDS = Refused("ts_in_seconds", "`ts` must be in milliseconds: multiply seconds by 1000.", "ts")
+_ADDRESS = Refused("invalid_ip", "`ip` must be an IPv4 or IPv6 address; leave it out if unknown.", "ip")
+_URL = Refused("missing_field", "Add `url`: a non-empty string, at the top or in `props`.", "url")
+
+
+def validate(raw: Raw, token: Token | None) -> Accepted | Refused:
+    """Judge one event for the token that sent it."""
+    event = SHAPE.read(raw)
+    if isinstance(event, Refused):
+        return event
+    if token is None or event.cid not in token.client_ids:
+        return _NOT_ALLOWED
+    refused = _check_time(event.ts)
+    if refused is not None:
+        return refused
+    ip = ""
+    if event.ip is not None:
+        ip = address(event.ip)
+        if not ip:
+            return _ADDRESS
+    check = _CHECKS.get(type(event))
+    refused = check(event) if check is not None else None
+    return refused or Accepted(subject=event.did, source=str(event.cid), ip=ip, ua=event.ua or "")
+
+
+@lru_cache(maxsize=16_384)
+def address(text: str) -> str:
+    """Return an IP address in its shortest form (IPv4 also where IPv6 wraps it), or "" for what is none."""
+    try:
+        parsed = ip_address(text)
+    except ValueError:
+        return ""
+    if isinstance(parsed, IPv6Address):
+        if parsed.scope_id is not None:  # it names an interface of the sender's own host
+            return ""
+        parsed = parsed.ipv4_mapped or parsed
+    return str(parsed)
+
+
+def _check_time(ts: int) -> Refused | None:
+    return _SECONDS if ts < times.SECONDS_MAX else times.check(ts, "ts")
+
+
+def _check_page(event: PageView) -> Refused | None:
+    return None if event.url or (event.props is not None and event.props.url) else _URL
+
+
+def _check_price(event: ViewProduct) -> Refused | None:
+    return _why_not(amounts.read_price(event.props.price, "props.price"))
+
+
+def _check_cart(event: AddToCart) -> Refused | None:
+    price = amounts.read_price(event.props.price, "props.price")
+    return (
+        price
+        if isinstance(price, Refused)
+        else _why_not(amounts.times(price, event.props.quantity, "props.price"))
+    )
+
+
+def _check_checkout(event: BeginCheckout) -> Refused | None:
+    return _why_not(amounts.read_price(event.props.cart_value, "props.cart_value"))
+
+
+def _check_purchase(event: Purchase) -> Refused | None:
+    if event.props.currency is not None:
+        refused = currencies.check(event.props.currency, "props.currency")
+        if refused is not None:
+            return refused
+    return _why_not(amounts.read_price(event.props.revenue, "props.revenue"))
+
+
+def _why_not(amount: object) -> Refused | None:
+    return amount if isinstance(amount, Refused) else None
+
+
+_CHECKS: dict[type, Callable[[Any], Refused | None]] = {
+    PageView: _check_page,
+    ViewProduct: _check_price,
+    AddToCart: _check_cart,
+    BeginCheckout: _check_checkout,
+    Purchase: _check_purchase,
+}
