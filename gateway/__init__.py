@@ -1,0 +1,1 @@
+"""The edge: admits, limits, reads, judges, stamps and publishes events, and replies once they are durable."""

@@ -1,0 +1,75 @@
+"""The outermost layer: headers within bounds, an id on every answer, and no error without one."""
+
+import logging
+from time import perf_counter
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dialects import bodies
+from gateway.errors import INTERNAL, ClientGone, RequestRefused
+from gateway.logs import RefusalLog
+from gateway.metrics import Metrics
+from gateway.request import Request
+
+log = logging.getLogger("penstock.gateway")
+
+
+class Edge:
+    """Pure ASGI middleware around all routes of the public port."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, refusals: RefusalLog) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._refusals = refusals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; pass on everything that is none."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        began = perf_counter()
+        self._metrics.in_flight.inc()
+        try:
+            await self._serve(request)
+        finally:
+            self._metrics.in_flight.dec()
+            self._measure(request, perf_counter() - began)
+
+    async def _serve(self, request: Request) -> None:
+        try:
+            request.check_headers()
+            await self._app(request.scope, request.receive, request.send)
+        except RequestRefused as refused:
+            self._metrics.refused.labels(request.endpoint, refused.reason.code).inc()
+            self._refusals.write(refused, request)
+            await self._refuse(request, refused)
+        except ClientGone:
+            self._metrics.gone.labels(request.endpoint).inc()
+        except Exception:  # whatever it was, the client gets an answer and we get a trace
+            log.exception("request %s failed at %s", request.id, request.endpoint)
+            self._metrics.refused.labels(request.endpoint, INTERNAL.code).inc()
+            if not request.status:
+                await self._refuse(request, INTERNAL.refuse())
+
+    async def _refuse(self, request: Request, refused: RequestRefused) -> None:
+        request.closes = request.closes or refused.reason.closes
+        reply = bodies.refuse(refused.problem, b"")
+        headers = [(b"content-type", b"application/json")]
+        headers += [
+            (name.lower().encode(), value.encode()) for name, value in (*reply.headers, *refused.headers)
+        ]
+        await request.answer(reply.status, headers, reply.body)
+
+    def _measure(self, request: Request, seconds: float) -> None:
+        self._metrics.requests.labels(request.endpoint, str(request.status)).inc()
+        self._metrics.seconds.labels(request.endpoint).observe(seconds)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s %s %d %.1f ms request=%s",
+                request.method,
+                request.path,
+                request.status,
+                seconds * 1000,
+                request.id,
+            )

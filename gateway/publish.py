@@ -1,0 +1,71 @@
+"""Hands records to the bus, and waits until they are durable, whatever becomes of the client."""
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+
+from bus.base import Bus, BusUnavailable, Record
+from gateway.errors import BUSY, UNAVAILABLE
+from gateway.metrics import Metrics
+from schemas.topics import RAW, REJECTED
+
+GRACE_S = 0.25
+"""A bus keeps its deadline itself; one that doesn't is cut off so much later."""
+
+
+class Publisher:
+    """At most `budget_bytes` of records are on their way at once; above that requests get 503."""
+
+    def __init__(self, bus: Bus, budget_bytes: int, metrics: Metrics) -> None:
+        self._bus = bus
+        self._budget_bytes = budget_bytes
+        self._in_flight_bytes = 0
+        self._running: set[asyncio.Task[None]] = set()
+        self._metrics = metrics
+        metrics.publish_bytes.set_function(lambda: self._in_flight_bytes)
+
+    async def publish(
+        self, accepted: Sequence[Record], rejected: Sequence[Record], *, deadline_s: float
+    ) -> None:
+        """Return when all are durable, else raise RequestRefused: then some may have landed.
+
+        Cancelling the caller does not cancel what was begun: half a request must not be lost for it.
+        """
+        if not accepted and not rejected:
+            return
+        size = sum(len(key) + len(value) for records in (accepted, rejected) for key, value, _ in records)
+        if self._in_flight_bytes + size > self._budget_bytes and self._running:
+            raise BUSY.refuse()
+        self._in_flight_bytes += size
+        task = asyncio.create_task(self._send(accepted, rejected, deadline_s))
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._settle(done, size))
+        try:
+            await asyncio.shield(task)
+        except (BusUnavailable, TimeoutError):
+            self._metrics.publish_failures.inc()
+            raise UNAVAILABLE.refuse() from None
+
+    async def finish(self) -> None:
+        """Wait for what is on its way; every publish has a deadline."""
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def _send(self, accepted: Sequence[Record], rejected: Sequence[Record], deadline_s: float) -> None:
+        started = perf_counter()
+        topics = [(topic, records) for topic, records in ((RAW, accepted), (REJECTED, rejected)) if records]
+        async with asyncio.timeout(deadline_s + GRACE_S):
+            if len(topics) == 1:
+                await self._bus.publish(*topics[0], deadline_s=deadline_s)
+            else:
+                calls = (self._bus.publish(*each, deadline_s=deadline_s) for each in topics)
+                for outcome in await asyncio.gather(*calls, return_exceptions=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+        self._metrics.publish_seconds.observe(perf_counter() - started)
+
+    def _settle(self, task: "asyncio.Task[None]", size: int) -> None:
+        self._running.discard(task)
+        self._in_flight_bytes -= size
+        if not task.cancelled():
+            task.exception()  # the caller that would have raised it may be gone

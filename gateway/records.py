@@ -1,0 +1,110 @@
+"""From judged events to records: accepted ones as sent, in an envelope; refused ones with the reason."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from msgspec import Raw
+
+from bus.base import RECORD_BYTES_MAX, Record
+from dialects.base import Accepted, Limits, Refused
+from gateway.identity import EventIds
+from gateway.turns import Turn
+from schemas.envelope import VERSION, Envelope, Rejected, encode
+
+_TURN_EVENTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What is the same for all events of a request. Times are Unix ms; `tenant` 0 is an unknown one."""
+
+    dialect: str
+    endpoint: str
+    tenant: int
+    request: str
+    received_at: int
+    sent_at: int | None
+    ip: str
+    ua: str
+    ids: EventIds
+
+
+async def accepted_records(
+    stamp: Stamp, events: Sequence[tuple[int, Raw, Accepted]], turn: Turn
+) -> list[Record]:
+    """Return one record per accepted event, given as (index, bytes, what its dialect said)."""
+    of = len(events)
+    ids, tenant = stamp.ids, stamp.tenant
+    records: list[Record] = []
+    for index, raw, told in events:
+        event_id = ids(index, raw, told.dedup_key)
+        envelope = Envelope(
+            v=VERSION,
+            id=event_id,
+            dialect=stamp.dialect,
+            endpoint=stamp.endpoint,
+            tenant=tenant,
+            source=told.source,
+            received_at=stamp.received_at,
+            sent_at=stamp.sent_at,
+            ip=told.ip or stamp.ip,
+            ip_source="event" if told.ip else "connection",
+            ua=told.ua or stamp.ua,
+            ua_source="event" if told.ua else "connection",
+            request=stamp.request,
+            index=index,
+            of=of,
+            flags=told.flags,
+            event=raw,
+        )
+        records.append(Record(f"{tenant}|{told.subject or event_id}".encode(), encode(envelope)))
+        if len(records) % _TURN_EVENTS == 0:
+            await turn.over()
+    return records
+
+
+async def rejected_records(
+    stamp: Stamp, events: Iterable[tuple[int, Raw, Refused]], limits: Limits, turn: Turn
+) -> list[Record]:
+    """Return one record per refused event, with as much of it as the dialect's caps allow."""
+    records: list[Record] = []
+    for index, raw, refused in events:
+        records.append(_rejected(stamp, index, raw, refused, limits))
+        if len(records) % _TURN_EVENTS == 0:
+            await turn.over()
+    return records
+
+
+def _rejected(stamp: Stamp, index: int, raw: Raw, refused: Refused, limits: Limits) -> Record:
+    text = bytes(raw)
+    rejected = Rejected(
+        v=VERSION,
+        id=stamp.ids(index, raw, None),
+        dialect=stamp.dialect,
+        endpoint=stamp.endpoint,
+        tenant=stamp.tenant,
+        received_at=stamp.received_at,
+        ip=stamp.ip,
+        ua=stamp.ua,
+        request=stamp.request,
+        index=index,
+        code=refused.code,
+        pointer=refused.field,
+        message=refused.message,
+        raw="",
+    )
+    key = f"{stamp.tenant}|{rejected.id}".encode()
+    _keep(rejected, text, limits.rejected_raw_bytes_max, limits.rejected_cut_bytes)
+    value = encode(rejected)
+    if len(key) + len(value) > RECORD_BYTES_MAX:
+        # As text in JSON every quote takes two bytes: what was whole may not fit.
+        _keep(rejected, text, 0, limits.rejected_cut_bytes)
+        value = encode(rejected)
+    return Record(key, value)
+
+
+def _keep(rejected: Rejected, text: bytes, whole_bytes_max: int, cut_bytes: int) -> None:
+    """Keep the event whole, or its beginning, cut between two characters."""
+    rejected.truncated = len(text) > whole_bytes_max
+    kept = text[:cut_bytes] if rejected.truncated else text
+    rejected.raw = kept.decode("utf-8", "ignore")
