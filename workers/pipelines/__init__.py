@@ -1,1 +1,38 @@
-"""One file per worker: the visible list of what happens to a record."""
+"""The pipelines, by name. Which stages one has, and in what order, stands in its own file."""
+
+from collections.abc import Callable, Iterator, Sequence
+from inspect import getdoc
+from typing import Any
+
+from schemas.topics import DEAD
+from workers.pipeline import Pipeline
+from workers.pipelines import events, quarantine
+from workers.resources import Resources
+
+PIPELINES: dict[str, Callable[[Resources], Pipeline[Any]]] = {
+    "events": events.events_pipeline,
+    "quarantine": quarantine.quarantine_pipeline,
+}
+
+
+def describe() -> Sequence[str]:
+    """Return the lines of `penstock stages`: what each pipeline reads, does in order, and writes."""
+    return [
+        *_lines("events", events.READS, events.read_event, events.STAGES, "events; outcomes; batches"),
+        "",
+        *_lines("quarantine", quarantine.READS, quarantine.read_letter, (), "quarantine; batches"),
+    ]
+
+
+def _lines(
+    name: str, reads: Sequence[str], decode: object, stages: Sequence[type], tables: str
+) -> Iterator[str]:
+    yield f"{name}: reads {' and '.join(reads)}"
+    yield f"  {'decode':<10} {_about(decode)}"
+    for stage in stages:
+        yield f"  {stage.name:<10} {_about(stage)}"  # type: ignore[attr-defined]
+    yield f"  {'write':<10} One row each, exactly once: {tables}. What becomes no row goes to {DEAD}."
+
+
+def _about(documented: object) -> str:
+    return (getdoc(documented) or "").partition("\n")[0].partition(" Raises")[0]

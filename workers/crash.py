@@ -1,0 +1,49 @@
+"""Named points at which a worker kills itself, so that a test can crash it exactly there.
+
+`PENSTOCK_CRASH_AT=after_intent:3` is kill -9 at the third time that point is reached. Without the
+variable a point costs one call of an empty function per range.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from schemas.settings import CRASH_AT
+
+Point = Literal[
+    "after_take",  # records in hand, nothing declared
+    "after_judge",  # rows made, nothing declared
+    "after_intent",  # the range is declared, nothing of it is written
+    "before_insert",  # once per inserted block: events, outcomes, batches, and every repeated part
+    "after_insert",
+    "after_dead_letters",  # published and acknowledged, the range is not complete
+    "after_store",  # all of the range is written, its completion is not committed
+    "after_complete",
+    "in_recovery",  # what an earlier attempt wrote has been read
+]
+
+POINTS: tuple[Point, ...] = get_args(Point)
+
+
+def _pass_by(point: Point) -> None:
+    """Do nothing: no crash is asked for."""
+
+
+def _armed(spec: str) -> Callable[[Point], None]:
+    name, _, nth = spec.partition(":")
+    if name not in POINTS:
+        raise ValueError(f"{CRASH_AT}: {name} is not one of {', '.join(POINTS)}")
+    left = int(nth or 1)
+
+    def crash(point: Point) -> None:
+        nonlocal left
+        if point == name:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return crash
+
+
+crash_point: Callable[[Point], None] = _armed(os.environ[CRASH_AT]) if CRASH_AT in os.environ else _pass_by

@@ -1,0 +1,53 @@
+"""Every metric of a worker, declared in one place. All are set per range or per call, never per event."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+EVENTS = Counter(
+    "penstock_worker_events",
+    "Records of completed ranges, by outcome: stored, duplicate, dropped, dead.",
+    ["pipeline", "outcome"],
+)
+DEAD = Counter(
+    "penstock_worker_dead",
+    "Dead letters of completed ranges, by the stage that found out and its code.",
+    ["pipeline", "stage", "code"],
+)
+RANGE_SECONDS = Histogram(
+    "penstock_worker_range_seconds",
+    "From a range's declaration until all of it is stored.",
+    ["pipeline"],
+    buckets=_SECONDS,
+)
+JUDGE_SECONDS = Histogram(
+    "penstock_worker_judge_seconds",
+    "Decoding a batch and walking it through the stages.",
+    ["pipeline"],
+    buckets=_SECONDS,
+)
+INSERT_SECONDS = Histogram(
+    "penstock_worker_insert_seconds", "One insert, failed ones too.", ["table"], buckets=_SECONDS
+)
+RETRIES = Counter(
+    "penstock_worker_retries",
+    "Attempts that a dependency made us repeat: warehouse, bus, stage.",
+    ["pipeline", "dependency"],
+)
+VERIFIED = Counter(
+    "penstock_worker_verified_ranges",
+    "Blocks whose rows were counted by offset: after a takeover or an insert of unknown outcome.",
+    ["table"],
+)
+REPAIRED_ROWS = Counter(
+    "penstock_worker_repaired_rows",
+    "Rows that verification found missing (inserted) or doubled (deleted).",
+    ["table", "fault"],
+)
+LAG = Gauge("penstock_worker_lag_records", "Records in the log and not yet taken.", ["topic", "partition"])
+BREAKER_OPEN = Gauge(
+    "penstock_worker_breaker_open",
+    "1 while a partition rests because too many of its events are dead: see `penstock worker resume`.",
+    ["topic", "partition"],
+)
+OWNED = Gauge("penstock_worker_owned_partitions", "Partitions that this worker reads.", ["topic"])

@@ -1,0 +1,177 @@
+"""The whole control flow of a worker: take, judge, declare, store, complete.
+
+A pipeline is data: what it reads, the stages in order, and the table its rows go to. While the ranges of
+one round are being written, the records of the next are taken and judged.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from bus.base import Batch, BusUnavailable, Fenced
+from stores.base import StoreUnavailable
+from workers import metrics
+from workers.backoff import Backoff
+from workers.crash import crash_point
+from workers.intent import Intent, digest
+from workers.judging import Item, Judge, Judged, Reader, decode, pass_through, rows
+from workers.lane import Lane
+from workers.partitions import Limits, Partitions, Portion
+from workers.ranges import Range, times_of
+from workers.sink import Sink
+from workers.stage import Drop, Duplicate, Unavailable
+
+log = logging.getLogger("penstock.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline(Generic[Item]):
+    """One way from a topic to a table. `outcome` makes the `outcomes` row of what a stage ended."""
+
+    name: str
+    reads: tuple[str, ...]
+    read: Reader[Item]
+    stages: tuple[Judge[Item], ...]
+    table: str
+    row: Callable[[Item], str]
+    outcome: Callable[[Item, Duplicate | Drop], str] | None
+    limits: Limits
+
+    @property
+    def group(self) -> str:
+        """The consumer group of all workers of this pipeline."""
+        return f"penstock-{self.name}"
+
+
+class Worker(Generic[Item]):
+    """Runs a pipeline over the partitions it owns of one topic, until `stop` is set."""
+
+    def __init__(
+        self, pipeline: Pipeline[Item], partitions: Partitions, sink: Sink, stop: asyncio.Event
+    ) -> None:
+        self._pipeline = pipeline
+        self._partitions = partitions
+        self._sink = sink
+        self._stop = stop
+
+    async def run(self) -> None:
+        """Work until told to stop, then finish what is under way.
+
+        Raises LogChanged and StoreMisconfigured, which no retry can help.
+        """
+        backoff = Backoff()
+        while not self._stop.is_set():
+            try:
+                await self._partitions.join()
+                while not self._stop.is_set():
+                    await self._work_once()
+                await self._complete([])
+            except (BusUnavailable, StoreUnavailable) as error:
+                log.warning("joining the group anew: %s", error)
+                metrics.RETRIES.labels(self._pipeline.name, "bus").inc()
+                await backoff.pause()
+            finally:
+                await self._partitions.leave()
+
+    async def _work_once(self) -> None:
+        portions = await self._partitions.take()
+        crash_point("after_take")
+        ranges = [range_ for portion in portions if (range_ := await self._judge(portion)) is not None]
+        crash_point("after_judge")
+        await self._complete(ranges)
+
+    async def _complete(self, ranges: Sequence[Range]) -> None:
+        """Wait for the ranges being written; then, in one commit, complete them and declare the next."""
+        await self._finish_writing()
+        declared = await self._partitions.declare(ranges)
+        crash_point("after_complete")
+        for lane in declared:
+            crash_point("after_intent")
+            lane.writing = asyncio.create_task(self._store(lane))
+
+    async def _finish_writing(self) -> None:
+        writing = {lane.writing: lane for lane in self._partitions.writing() if lane.writing is not None}
+        if not writing:
+            return
+        await self._partitions.hold(until=asyncio.wait(writing))
+        for task, lane in writing.items():
+            if not self._partitions.owns(lane):
+                continue  # lost or given up meanwhile, and dealt with there
+            try:
+                task.result()
+            except Fenced:
+                self._partitions.lose(lane)
+            else:
+                self._count(lane.complete())
+
+    async def _store(self, lane: Lane) -> None:
+        assert lane.range is not None
+        await self._sink.store(lane.range, lane.breaker, lambda: self._partitions.confirm(lane))
+
+    async def _judge(self, portion: Portion) -> Range | None:
+        """Return the portion's range, or None if the worker is to stop while a stage has to wait."""
+        lane, batch, intent = portion
+        judged = await self._walk(batch)
+        room = lane.breaker.room
+        if judged is not None and intent is None and len(judged.dead) > room:
+            # Too many dead: only up to the one that opens the breaker, the rest is tried later.
+            cut = sorted(judged.dead)[room - 1] + 1 - batch.start
+            lane.put_back(batch.records[cut:])
+            batch = Batch(lane.claim, batch.records[:cut])
+            judged = await self._walk(batch)
+        if judged is None:
+            return None
+        if lane.breaker.record(len(batch.records), len(judged.dead)):
+            log.error("%s: too many dead events; resting, one trial a minute", lane.claim.partition)
+        return self._range(batch, judged, intent)
+
+    async def _walk(self, batch: Batch) -> Judged[Item] | None:
+        """Decode a batch and walk it through the stages, again and again while a dependency is down."""
+        backoff = Backoff()
+        while not self._stop.is_set():
+            try:
+                with metrics.JUDGE_SECONDS.labels(self._pipeline.name).time():
+                    judged = decode(batch, self._pipeline.read)
+                    for stage in self._pipeline.stages:
+                        await pass_through(stage, judged)
+                    return judged
+            except Unavailable as error:
+                log.warning("%s: trying again: %s", batch.claim.partition, error)
+                metrics.RETRIES.labels(self._pipeline.name, "stage").inc()
+                await self._partitions.hold(until=backoff.pause())
+        return None
+
+    def _range(self, batch: Batch, judged: Judged[Item], intent: Intent | None) -> Range:
+        stored = rows(judged, self._pipeline.row)
+        duplicate, dropped = self._outcomes(judged)
+        range_ = Range(
+            claim=batch.claim,
+            start=batch.start,
+            end=batch.end,
+            table=self._pipeline.table,
+            stored=stored,
+            duplicate=duplicate,
+            dropped=dropped,
+            dead=judged.dead,
+            dead_records={offset: batch.records[offset - batch.start] for offset in judged.dead},
+            times=times_of(judged.received(), intent),
+            resumed=intent is not None,
+            last_digest=digest(batch.records[-1].value),
+        )
+        range_.check()
+        return range_
+
+    def _outcomes(self, judged: Judged[Item]) -> tuple[dict[int, str], dict[int, str]]:
+        duplicate: dict[int, str] = {}
+        dropped: dict[int, str] = {}
+        for offset, (item, verdict) in judged.ended.items():
+            assert self._pipeline.outcome is not None, f"{self._pipeline.name} may end no event"
+            rows_of_kind = duplicate if isinstance(verdict, Duplicate) else dropped
+            rows_of_kind[offset] = self._pipeline.outcome(item, verdict)
+        return duplicate, dropped
+
+    def _count(self, done: Range) -> None:
+        for outcome, count in done.counts.items():
+            metrics.EVENTS.labels(self._pipeline.name, outcome).inc(count)

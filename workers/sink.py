@@ -1,0 +1,225 @@
+"""Writes a declared range so that each of its rows is in the warehouse exactly once, whatever happens.
+
+A clean first insert is believed. After anything else the rows are counted by offset, and only what is
+missing is inserted: a token alone proves nothing, because a server can remember it and lose the rows.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from bus.base import Bus, BusUnavailable, Record
+from schemas.rows import BATCHES, LANDING, OUTCOMES, batch_row, columns
+from schemas.topics import DEAD, Coordinates
+from stores.base import InsertRefused, StoreMisconfigured, StoreUnavailable, Warehouse
+from workers import metrics
+from workers.backoff import Backoff
+from workers.breaker import DEAD_MAX, Breaker
+from workers.crash import crash_point
+from workers.letters import dead_letter
+from workers.ranges import Range, query_prefix
+from workers.recovery import Written
+from workers.resume import read_range
+
+log = logging.getLogger("penstock.worker")
+
+TOKEN_ENDINGS = ("", "-r1", "-r2")
+"""The second attempt has the first one's token, so that a late first one collides with it. An acknowledged
+insert whose rows are not there shows that its token is spoilt: then the next ending is used."""
+
+Confirm = Callable[[], Awaitable[None]]
+"""Awaited before every write; raises Fenced if the partition has another owner."""
+
+
+class TooManyRefused(Exception):
+    """The engine refuses so many rows of a block that rather the block than its events must be at fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sink:
+    """Where the ranges of a pipeline go. `worker` names this process in `batches`."""
+
+    warehouse: Warehouse
+    bus: Bus
+    written: Written
+    pipeline: str
+    worker: str
+
+    async def store(self, range_: Range, breaker: Breaker, confirm: Confirm) -> None:
+        """Return when every row of the range is stored and its dead letters are durable; waits for ever.
+
+        Raises Fenced and StoreMisconfigured.
+        """
+        with metrics.RANGE_SECONDS.labels(self.pipeline).time():
+            await _Writing(self, range_, breaker, confirm).run()
+        crash_point("after_store")
+
+
+class _Writing:
+    """The writing of one range."""
+
+    def __init__(self, sink: Sink, range_: Range, breaker: Breaker, confirm: Confirm) -> None:
+        self._sink = sink
+        self._range = range_
+        self._breaker = breaker
+        self._confirm = confirm
+
+    async def run(self) -> None:
+        if self._range.resumed:
+            await self._patiently(self._take_stock)
+        await self._store(self._range.table)
+        await self._store(OUTCOMES)
+        if self._range.dead:
+            await self._patiently(self._bury)
+            crash_point("after_dead_letters")
+        self._range.check()
+        await self._store(BATCHES)
+
+    async def _take_stock(self) -> None:
+        """What an earlier attempt wrote stands, even if today's judgement differs."""
+        written, range_ = self._sink.written, self._range
+        await written.kill_inserts(range_.claim)
+        stored = await written.copies(range_, range_.table)
+        range_.defer_to(tuple(stored), await written.outcomes(range_))
+
+    async def _store(self, table: str) -> None:
+        rows = self._rows(table)
+        if not rows:
+            return
+        if not self._range.resumed:
+            try:
+                await self._insert(table, rows, TOKEN_ENDINGS[0])
+            except InsertRefused as error:
+                log.warning("%s: a row for %s is refused: %s", self._range.name, table, error)
+            except StoreUnavailable as error:
+                await self._wait(Backoff(), error)
+            else:
+                return
+        await self._store_verified(table)
+
+    async def _store_verified(self, table: str) -> None:
+        metrics.VERIFIED.labels(table).inc()
+        endings = list(TOKEN_ENDINGS)
+        backoff = Backoff()
+        while True:
+            try:
+                missing = await self._missing(table)
+                if not missing:
+                    return
+                if not endings:
+                    raise StoreMisconfigured(
+                        f"{len(missing)} rows of {self._range.name} were acknowledged three times "
+                        f"and are not in {table}"
+                    )
+                await self._insert_halving(table, missing, endings[0])
+                return  # acknowledged: what is still missing then, this token cannot bring
+            except StoreUnavailable as error:
+                await self._wait(backoff, error)
+            except TooManyRefused:
+                log.error("%s: too many rows are refused; resting a minute", self._range.name)
+                await self._breaker.rest()
+
+    async def _missing(self, table: str) -> Mapping[int, str]:
+        """Return the rows that are not in the table, after extra copies have been deleted."""
+        written, range_ = self._sink.written, self._range
+        await written.kill_inserts(range_.claim)
+        while True:
+            copies = await written.copies(range_, table)
+            crash_point("in_recovery")
+            doubled = [offset for offset, count in copies.items() if count > 1]
+            if not doubled:
+                break
+            log.error("%s: %d offsets stand twice in %s; deleting", range_.name, len(doubled), table)
+            metrics.REPAIRED_ROWS.labels(table, "doubled").inc(len(doubled))
+            await self._confirm()
+            await written.delete_doubled(range_, table, doubled)
+        missing = {offset: row for offset, row in self._rows(table).items() if offset not in copies}
+        metrics.REPAIRED_ROWS.labels(table, "missing").inc(len(missing))
+        return missing
+
+    async def _insert_halving(self, table: str, rows: Mapping[int, str], ending: str) -> None:
+        """Insert rows, narrowing down by halves what the engine refuses until those rows are alone."""
+        refused = 0
+        blocks = [(rows, ending)]
+        while blocks:
+            rows, ending = blocks.pop()
+            try:
+                await self._insert(table, rows, ending)
+            except InsertRefused as error:
+                if len(rows) > 1:
+                    blocks.extend(_halves(rows, ending))
+                    continue
+                if table == BATCHES:
+                    raise StoreMisconfigured(
+                        f"the counts of {self._range.name} are refused: {error}"
+                    ) from error
+                self._range.refuse(next(iter(rows)), str(error))
+                refused += 1
+                if refused >= DEAD_MAX:
+                    raise TooManyRefused from error
+        if refused:
+            self._breaker.record(0, refused)
+
+    async def _insert(self, table: str, rows: Mapping[int, str], ending: str) -> None:
+        """Send one block. The same rows always have the same token and the same order."""
+        claim = self._range.claim
+        block = columns(claim.partition, claim.inc, list(rows), list(rows.values()))
+        await self._confirm()
+        crash_point("before_insert")
+        with metrics.INSERT_SECONDS.labels(table).time():
+            await self._sink.warehouse.insert(
+                LANDING[table],
+                block,
+                token=f"{self._range.name}/{table}{ending}",
+                query_id=f"{query_prefix(claim)}{self._range.start}-{self._range.end}/{table}/{uuid4().hex}",
+            )
+        crash_point("after_insert")
+
+    async def _bury(self) -> None:
+        """Publish the dead letters. A repeat is harmless: one row per source coordinates counts."""
+        claim, letters = self._range.claim, list[Record]()
+        for offset, death in sorted(self._range.dead.items()):
+            record = self._range.dead_records.get(offset)
+            if record is None:  # its row was refused: only rows are kept at hand
+                (record,) = await read_range(self._sink.bus, claim.partition, offset, offset + 1)
+            at = Coordinates(claim.inc, claim.partition.topic, claim.partition.index, offset)
+            letters.append(dead_letter(record, at, death))
+            metrics.DEAD.labels(self._sink.pipeline, death.stage, death.dead.code).inc()
+        await self._confirm()
+        await self._sink.bus.publish(DEAD, letters)
+
+    def _rows(self, table: str) -> Mapping[int, str]:
+        if table != BATCHES:
+            return self._range.rows_of(table)
+        r = self._range
+        now_ms = int(time.time() * 1000)
+        return {r.start: batch_row(end=r.end, **r.counts, worker=self._sink.worker, written_at=now_ms)}
+
+    async def _patiently(self, step: Callable[[], Awaitable[None]]) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await step()
+            except (StoreUnavailable, BusUnavailable) as error:
+                await self._wait(backoff, error)
+            else:
+                return
+
+    async def _wait(self, backoff: Backoff, error: Exception) -> None:
+        dependency = "bus" if isinstance(error, BusUnavailable) else "warehouse"
+        metrics.RETRIES.labels(self._sink.pipeline, dependency).inc()
+        log.warning("%s: trying again: %s", self._range.name, error)
+        await backoff.pause()
+
+
+def _halves(rows: Mapping[int, str], ending: str) -> list[tuple[Mapping[int, str], str]]:
+    """Return both halves, the first one last; each has a token of its own, made of its offsets."""
+    offsets = list(rows)
+    middle = len(offsets) // 2
+    ending = ending.partition("/")[0]
+    return [
+        ({offset: rows[offset] for offset in half}, f"{ending}/{half[0]}-{half[-1]}")
+        for half in (offsets[middle:], offsets[:middle])
+    ]
