@@ -50,6 +50,8 @@ class Event(Struct, kw_only=True, gc=False):
     received_at: int
     sent_at: int | None
     request_id: str
+    index: int = 0  # the event's place in its request,
+    of: int = 1  # and how many of that request were accepted
     flags: list[str]
     # --- mapped by the dialect
     event_name: str

@@ -14,6 +14,12 @@ from msgspec.structs import fields
 
 PREFIX = "PENSTOCK_"
 
+PARENT_FD = PREFIX + "PARENT_FD"
+"""Not a setting: the supervisor tells its parts through it which pipe to watch."""
+
+CRASH_AT = PREFIX + "CRASH_AT"
+"""Not a setting: a crash test names through it the point at which a worker kills itself."""
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -142,5 +148,7 @@ def about(name: str) -> str:
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = {PREFIX + field.name.upper() for field in fields(Settings)}
     for variable in environ:
+        if variable in {PARENT_FD, CRASH_AT}:
+            continue
         if variable.startswith(PREFIX) and variable.removesuffix("_FILE") not in known:
             raise SettingsError(f"{variable} is not a setting; `penstock settings` lists them")

@@ -9,8 +9,8 @@ MATCHED = "events.matched"  # matched an automation filter
 
 ALL = (RAW, REJECTED, DEAD, MATCHED)
 
-READERS = {RAW: "events", REJECTED: "quarantine", DEAD: "quarantine"}
-"""The worker that reads a topic; it is also the name of its consumer group."""
+READERS = {RAW: "penstock-events", REJECTED: "penstock-quarantine", DEAD: "penstock-quarantine"}
+"""The consumer group that reads a topic: `penstock-` and the name of the worker."""
 
 
 class Partition(Struct, frozen=True, order=True):

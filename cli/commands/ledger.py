@@ -5,15 +5,17 @@ import sys
 
 import click
 
+from cli.options import BUS, WAREHOUSE, with_settings
 from schemas.settings import Settings
 
 
 @click.command("ledger", short_help="Show that every record is accounted for; exit 1 if not.")
-def command() -> None:
+@with_settings(*BUS, *WAREHOUSE)
+def command(settings: Settings) -> None:
     """Print one JSON object per partition; exit with 1 if a gap or an overlap is found."""
-    from cli.running import running_settings
+    from cli.running import located
 
-    sys.exit(asyncio.run(_print(running_settings())))
+    sys.exit(asyncio.run(_print(located(settings))))
 
 
 async def _print(settings: Settings) -> int:

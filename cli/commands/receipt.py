@@ -4,20 +4,22 @@ import asyncio
 
 import click
 
+from cli.errors import CommandFailed
+from cli.options import WAREHOUSE, with_settings
 from schemas.settings import Settings
 
 
 @click.command("receipt", short_help="Tell what became of each event of a request.")
 @click.argument("request_id")
-def command(request_id: str) -> None:
+@with_settings(*WAREHOUSE)
+def command(settings: Settings, *, request_id: str) -> None:
     """Print the receipt of the request with this X-Request-Id as JSON; every attempt is listed."""
-    from cli.running import running_settings
+    from cli.running import located
 
-    asyncio.run(_print(running_settings(), request_id))
+    asyncio.run(_print(located(settings), request_id))
 
 
 async def _print(settings: Settings, request_id: str) -> None:
-    from cli.errors import CommandFailed
     from console.receipts import receipt
     from console.rendering import encode
     from stores.warehouse import open_warehouse

@@ -1,0 +1,77 @@
+# `make help` lists the targets. Written for GNU make 3.81 and newer.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8080
+API_PORT ?=
+VAR ?= ./var
+WORKERS ?= 1
+GATEWAYS ?= 1
+
+HOUSES = schemas dialects bus stores gateway workers console cli deploy
+RUN = $(VENV)/bin/python
+
+# An environment is made anew when what it was made from changes, not when a file's date does.
+SUM := $(shell cat requirements.lock requirements-dev.lock | cksum | cut -d ' ' -f 1)
+INSTALLED := $(VENV)/.penstock-$(SUM)
+INSTALLED_DEV := $(VENV)/.penstock-dev-$(SUM)
+
+.PHONY: help run test check fmt tools lock clean
+
+help:
+	@echo "make run      the whole system in the foreground  PORT=$(PORT) API_PORT=PORT+1 VAR=$(VAR) WORKERS=$(WORKERS) GATEWAYS=$(GATEWAYS)"
+	@echo "make test     every test, with a real Kafka, Postgres and Redis where they can be had"
+	@echo "make check    style, types, the direction of imports, generated documents"
+	@echo "make tools    fetch what the live tests start: Kafka, Postgres, Redis"
+	@echo "make fmt      format the code"
+	@echo "make lock     resolve the dependencies of pyproject.toml anew"
+	@echo "make clean    remove the environment, caches and tools; $(VAR) stays"
+	@echo "Variables: PYTHON=$(PYTHON) (3.11 to 3.13) VENV=$(VENV)"
+
+run: $(INSTALLED)
+	@exec $(RUN) -m cli dev --follow-parent --home "$(VAR)" --port $(PORT) $(if $(API_PORT),--api-port $(API_PORT)) --workers $(WORKERS) --gateways $(GATEWAYS)
+
+test: $(INSTALLED_DEV)
+	@$(RUN) -m deploy.dev.tools || echo "make test: without these tools the live tests are skipped"
+	@exec $(RUN) -m pytest -p tests.no_skips -n 2 --dist loadgroup $(ARGS)
+
+check: $(INSTALLED_DEV)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy $(HOUSES)
+	$(VENV)/bin/lint-imports
+	$(RUN) -m cli settings | diff docs/settings.md -
+
+fmt: $(INSTALLED_DEV)
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+tools: $(INSTALLED)
+	@$(RUN) -m deploy.dev.tools
+
+COMPILE = $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+lock: $(INSTALLED_DEV)
+	echo "setuptools>=77" | $(COMPILE) --upgrade pyproject.toml - -o requirements.lock
+	echo "setuptools>=77" | $(COMPILE) --upgrade --group dev -c requirements.lock pyproject.toml - -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .tools .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(INSTALLED): | $(VENV)/bin/python
+	@echo "installing what Penstock needs into $(VENV); once, a minute or two"
+	@$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@rm -f $(VENV)/.penstock-[0-9]*
+	@touch $@
+
+$(INSTALLED_DEV): | $(INSTALLED)
+	@echo "installing what its tests need into $(VENV); once"
+	@$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@rm -f $(VENV)/.penstock-dev-*
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "Penstock needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is not one. Name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

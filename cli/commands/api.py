@@ -1,0 +1,34 @@
+"""`penstock api`: the HTTP API for tenants and operators, under /penstock/v1."""
+
+import click
+
+from cli.options import with_settings
+from schemas.settings import Settings
+
+
+@click.command("api", short_help="Serve the read API for tenants and operators.")
+@with_settings()
+def command(settings: Settings) -> None:
+    """Serve /penstock/v1 on --host and --api-port, until SIGTERM."""
+    from cli.process import run
+
+    run(settings, _serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    from cli.demo import refuse_public
+    from console.app import create_admin, create_app
+    from console.server import serve
+    from stores.keys import open_keys
+    from stores.registry import open_registry
+    from stores.warehouse import open_warehouse
+
+    async with (
+        open_warehouse(settings) as warehouse,
+        open_registry(settings) as registry,
+        open_keys(settings) as keys,
+    ):
+        await refuse_public(settings, registry)
+        app = create_app(warehouse, registry, keys)
+        admin = create_admin(warehouse, registry, keys)
+        await serve(app, admin, settings)

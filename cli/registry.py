@@ -1,0 +1,32 @@
+"""How a command works on the registry: opened, asked, its answer printed as JSON lines."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import click
+
+from cli.errors import CommandFailed
+from schemas.settings import Settings
+from schemas.tenants import Tenant, TenantRef
+from stores.registry import SqlRegistry, open_registry
+
+
+def ask(settings: Settings, work: Callable[[SqlRegistry], Awaitable[Iterable[Any]]]) -> None:
+    """Run `work` on the registry and print what it returns, one JSON object a line."""
+    from console.rendering import encode
+
+    async def run() -> list[Any]:
+        async with open_registry(settings) as registry:
+            return list(await work(registry))
+
+    for entry in asyncio.run(run()):
+        click.echo(encode(entry))
+
+
+async def find_tenant(registry: SqlRegistry, name: str) -> Tenant:
+    """Look a tenant up by id, UUID or slug. Raises CommandFailed where there is none."""
+    tenant = await registry.tenant(TenantRef("any", name))
+    if tenant is None:
+        raise CommandFailed(f"there is no tenant {name!r}; `penstock tenant list` shows them")
+    return tenant

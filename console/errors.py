@@ -1,0 +1,80 @@
+"""Every answer that is not a success: JSON with a stable code and a sentence that says how to fix it."""
+
+from collections.abc import Mapping
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stores.base import QueryRefused, StoreUnavailable
+
+MESSAGES = {
+    "token_missing": "Send the header `Authorization: Bearer <token>` with a token that may read.",
+    "token_invalid": "The token is unknown, revoked or expired; ask the operator for a new one.",
+    "too_many_bad_tokens": "Too many bad tokens came from this address; wait, and use a valid one.",
+    "scope_missing": "This token may not read; ask the operator for one with the scope `read`.",
+    "parameter_invalid": "A query parameter is not usable.",
+    "query_too_heavy": "The question is too large to be answered in time; ask for less at once.",
+    "store_unavailable": "A database does not answer at the moment; try again.",
+    "receipt_unknown": "Nothing is known of this request yet: it was never accepted, or it is in flight.",
+    "not_found": "There is nothing here; the API is under /penstock/v1, its pages are in docs/api.md.",
+    "method_not_allowed": "This path takes another method; the header `Allow` names it.",
+    "internal": "The request failed inside; the operator finds the reason in the log of the api.",
+}
+"""Every code the api answers with. docs/api.md lists them."""
+
+
+class ApiError(Exception):
+    """An answer that is not a success. `detail` takes the place of the code's general sentence."""
+
+    def __init__(self, status: int, code: str, *, detail: str = "", headers: Mapping[str, str] | None = None):
+        super().__init__(code)
+        assert code in MESSAGES, f"{code} is not documented"
+        self.status = status
+        self.code = code
+        self.message = detail or MESSAGES[code]
+        self.headers = dict(headers or {})
+
+
+def respond(error: ApiError) -> Response:
+    """Word an error."""
+    body = msgspec.json.encode({"code": error.code, "message": error.message})
+    return Response(body, status_code=error.status, media_type="application/json", headers=error.headers)
+
+
+async def on_api_error(request: Request, error: Exception) -> Response:
+    """Answer what a resource or the guard refused."""
+    assert isinstance(error, ApiError)
+    return respond(error)
+
+
+async def on_unavailable(request: Request, error: Exception) -> Response:
+    """Answer while a database is down: the caller is not at fault."""
+    return respond(ApiError(503, "store_unavailable", headers={"Retry-After": "1"}))
+
+
+async def on_refused(request: Request, error: Exception) -> Response:
+    """Answer a query that went over its limits; our own statements are refused for nothing else."""
+    return respond(ApiError(503, "query_too_heavy", headers={"Retry-After": "5"}))
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """Answer an unknown path or a wrong method."""
+    assert isinstance(error, HTTPException)
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
+    return respond(ApiError(error.status_code, code, headers=error.headers))
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    """Answer what should not happen; the traceback goes to the log only."""
+    return respond(ApiError(500, "internal"))
+
+
+HANDLERS = {
+    ApiError: on_api_error,
+    StoreUnavailable: on_unavailable,
+    QueryRefused: on_refused,
+    HTTPException: on_http,
+    Exception: on_bug,
+}

@@ -1,0 +1,42 @@
+"""What the api counts."""
+
+import time
+from typing import Final
+
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUESTS: Final = Counter(
+    "penstock_api_requests_total", "Requests to the api, by resource and status.", ["resource", "status"]
+)
+SECONDS: Final = Histogram(
+    "penstock_api_request_seconds", "Time to the last byte of an answer of the api.", ["resource"]
+)
+
+
+class Measured:
+    """ASGI middleware: counts and times every request by the resource that answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and look at the answer's status."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            resource = getattr(scope.get("endpoint"), "__name__", "none")
+            REQUESTS.labels(resource, str(status)).inc()
+            SECONDS.labels(resource).observe(time.perf_counter() - started)

@@ -1,0 +1,16 @@
+"""What the api serves, one file per resource; each declares `routes(use)`. Listed here by hand."""
+
+from collections.abc import Callable
+
+from starlette.routing import Route
+
+from console.resources import events, health, me, quarantine, receipts
+from console.use import Use
+
+RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (
+    me.routes,
+    events.routes,
+    quarantine.routes,
+    receipts.routes,
+    health.routes,
+)

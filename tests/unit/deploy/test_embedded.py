@@ -1,0 +1,66 @@
+"""How `make run` is laid out from the settings."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.dev.embedded import environment, is_loopback, plan
+from deploy.dev.rundir import Ports, RunDirectory
+from deploy.dev.server import free_ports
+from schemas.settings import Settings, SettingsError, load
+
+PORTS = Ports(gateway=1, api=2, clickhouse=3, admin={})
+
+
+def test_every_part_is_there_with_its_own_admin_port(tmp_path: Path) -> None:
+    port, api_port = free_ports(2)
+    laid_out = plan(Settings(port=port, api_port=api_port), RunDirectory(tmp_path), gateways=2, workers=2)
+    names = [part.name for part in (*laid_out.stores, *laid_out.workers, *laid_out.gateways)]
+    assert names == [
+        "clickhouse",
+        "worker-events-1",
+        "worker-events-2",
+        "worker-quarantine-1",
+        "api",
+        "gateway-1",
+        "gateway-2",
+    ]
+    assert laid_out.ports.gateway == port
+    assert set(laid_out.ports.admin) == set(names) - {"clickhouse"}
+    every = [port, api_port, laid_out.ports.clickhouse, *laid_out.ports.admin.values()]
+    assert len(set(every)) == len(every)
+
+
+def test_a_part_is_told_its_settings_by_its_environment() -> None:
+    settings = Settings(worker_wait_ms=70, tracker_uniform_status=True, cors_origins="https://a.example")
+    env = environment(settings, PORTS, Path("/state"))
+    told = load({name: text for name, text in env.items() if name.startswith("PENSTOCK_")})
+    assert (told.worker_wait_ms, told.tracker_uniform_status) == (70, True)
+    assert told.cors_origins == "https://a.example"
+    assert (told.home, told.port, told.api_port) == ("/state", 1, 2)
+    assert told.clickhouse_url == "clickhouse://127.0.0.1:3/penstock"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (Settings(host="0.0.0.0"), "PENSTOCK_HOST: .*demo credentials"),
+        (Settings(host="shop.example"), "PENSTOCK_HOST: .*demo credentials"),
+        (Settings(registry_url="postgresql://db.example/live"), "PENSTOCK_REGISTRY_URL: .*Unset it"),
+        (Settings(bus_url="kafka://127.0.0.1:9092"), "PENSTOCK_BUS_URL: .*Unset it"),
+        (Settings(clickhouse_url="clickhouse://db.example/live"), "PENSTOCK_CLICKHOUSE_URL: .*Unset it"),
+    ],
+)
+def test_what_the_demo_must_not_touch_is_refused(tmp_path: Path, settings: Settings, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        plan(settings, RunDirectory(tmp_path), gateways=1, workers=1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_addresses(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "", "localhost.example"])
+def test_addresses_that_others_reach(host: str) -> None:
+    assert not is_loopback(host)

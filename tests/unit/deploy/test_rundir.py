@@ -1,0 +1,52 @@
+"""Ports, pid files and the sentences for what is taken."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.dev.rundir import Ports, RunDirectory, refuse_taken
+from schemas.settings import SettingsError
+
+PORTS = Ports(gateway=8080, api=8081, clickhouse=9000, admin={"gateway-1": 9100})
+
+
+def test_a_port_in_use_is_named_with_the_way_out() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with pytest.raises(SettingsError, match=rf"port {port} .* in use.*make run API_PORT=\d+.*--api-port"):
+            refuse_taken("127.0.0.1", port, variable="API_PORT")
+    refuse_taken("127.0.0.1", port, variable="API_PORT")
+
+
+def test_ports_are_published_and_withdrawn(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    os.close(run.lock())
+    assert run.ports() is None
+    run.write_ports(PORTS)
+    assert run.ports() == PORTS
+    run.remove_ports()
+    assert run.ports() is None
+
+
+def test_only_living_parts_count(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    os.close(run.lock())
+    run.write_pid("supervisor", os.getpid())
+    run.write_pid("gateway-1", 2**22 + 1)  # above the kernel's largest pid
+    (run.run / "api.pid").write_text("no number")
+    assert run.pids() == {"supervisor": os.getpid()}
+    run.remove_pid("supervisor")
+    run.remove_pid("supervisor")
+    assert run.pids() == {}
+
+
+def test_the_lock_clears_what_a_killed_supervisor_left(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    os.close(run.lock())
+    run.write_pid("gateway-1", 2**22 + 1)
+    os.close(run.lock())
+    assert list(run.run.glob("*.pid")) == []
