@@ -16,7 +16,7 @@ SUM := $(shell cat requirements.lock requirements-dev.lock | cksum | cut -d ' ' 
 INSTALLED := $(VENV)/.penstock-$(SUM)
 INSTALLED_DEV := $(VENV)/.penstock-dev-$(SUM)
 
-.PHONY: help run test check fmt tools lock clean
+.PHONY: help run test check fmt docs tools lock clean
 
 help:
 	@echo "make run      the whole system in the foreground  PORT=$(PORT) API_PORT=PORT+1 VAR=$(VAR) WORKERS=$(WORKERS) GATEWAYS=$(GATEWAYS)"
@@ -24,6 +24,7 @@ help:
 	@echo "make check    style, types, the direction of imports, generated documents"
 	@echo "make tools    fetch what the live tests start: Kafka, Postgres, Redis"
 	@echo "make fmt      format the code"
+	@echo "make docs     write the pages of docs/ that are made from the code"
 	@echo "make lock     resolve the dependencies of pyproject.toml anew"
 	@echo "make clean    remove the environment, caches and tools; $(VAR) stays"
 	@echo "Variables: PYTHON=$(PYTHON) (3.11 to 3.13) VENV=$(VENV)"
@@ -40,11 +41,14 @@ check: $(INSTALLED_DEV)
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy $(HOUSES)
 	$(VENV)/bin/lint-imports
-	$(RUN) -m cli settings | diff docs/settings.md -
+	$(RUN) -m cli.documents --check
 
 fmt: $(INSTALLED_DEV)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+docs: $(INSTALLED_DEV)
+	$(RUN) -m cli.documents
 
 tools: $(INSTALLED)
 	@$(RUN) -m deploy.dev.tools

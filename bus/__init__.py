@@ -13,7 +13,7 @@ def open_bus(settings: Settings) -> Bus:
         return open_log(settings, rest)
     if scheme == "memory" and colon and not rest:
         return open_memory(settings)
-    if scheme == "kafka" and rest.removeprefix("//").strip("/"):
+    if scheme == "kafka" and rest.startswith("//") and rest.strip("/"):
         from bus.kafka import open_kafka
 
         return open_kafka(settings)

@@ -104,13 +104,20 @@ class Mark(Struct, frozen=True):
 
 
 class Owner(Protocol):
-    """What a subscription tells its worker about ownership."""
+    """What a subscription tells its worker about ownership, from a task of its own.
+
+    What these methods raise comes out of the next `take`.
+    """
 
     async def assigned(self, claims: Sequence[Claim]) -> Mapping[Partition, int]:
         """Say from which offset each newly owned partition is read."""
 
     async def revoked(self, claims: Sequence[Claim]) -> None:
-        """Finish or abandon what is in hand. Called before the partitions move on, which waits for it."""
+        """Finish or abandon what is in hand. Called before the partitions move on, which waits up to 25 s.
+
+        Commits for them are taken until this returns, unless they were lost already (Fenced). `take` gives
+        nothing of them any more.
+        """
 
 
 class Subscription(Protocol):
@@ -135,7 +142,7 @@ class Subscription(Protocol):
         """Records not yet taken, for each owned partition."""
 
     async def close(self) -> None:
-        """Leave the group, so that the partitions move on at once."""
+        """Leave the group, so that the partitions move on at once; calls `revoked` for what is owned."""
 
 
 class Bus(Protocol):
@@ -157,7 +164,10 @@ class Bus(Protocol):
         """Offset and note last committed by `group`, where there is one. Raises BusUnavailable."""
 
     async def read(self, partition: Partition, *, start: int, end: int) -> Sequence[Taken]:
-        """Read records [start, end) outside any group (replay, audit); fewer if the log is shorter."""
+        """Read records [start, end) outside any group (replay, audit); fewer if the log is shorter.
+
+        Raises BusUnavailable.
+        """
 
     async def probe(self) -> None:
         """Return if the bus would accept a record now, else raise BusUnavailable."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from bus.base import Claim, LogChanged, Owner
 from schemas.topics import Partition
 
-REVOKE_S = 30.0
+REVOKE_S = 25.0
 """Deadline of `Owner.revoked`: after it the partitions move on, and commits for them are refused."""
 
 _log = logging.getLogger(__name__)

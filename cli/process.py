@@ -1,6 +1,5 @@
 """What every long-running process has in common: its logs, its event loop, its parent."""
 
-import asyncio
 import gc
 import logging
 import sys
@@ -13,9 +12,6 @@ import uvloop
 
 from deploy.dev.parent import watch_parent
 from schemas.settings import Settings
-
-SETTLED_S = 3.0
-"""After this a process has made what it will keep."""
 
 
 class JsonLines(logging.Formatter):
@@ -38,18 +34,7 @@ def run(settings: Settings, work: Coroutine[Any, Any, None]) -> None:
     """Run one process to its end."""
     watch_parent()
     log_to_stderr(settings)
-    uvloop.run(_settled(work))
-
-
-async def _settled(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.get_running_loop().call_later(SETTLED_S, _settle)
-    await work
-
-
-def _settle() -> None:
-    # What start-up made lives until the end: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
+    uvloop.run(work)
 
 
 def log_to_stderr(settings: Settings) -> None:
@@ -58,3 +43,9 @@ def log_to_stderr(settings: Settings) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+
+
+def settle() -> None:
+    """Take what start-up made out of the garbage collector's sight: it lives until the end."""
+    gc.collect()
+    gc.freeze()

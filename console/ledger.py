@@ -47,8 +47,8 @@ class Line(Struct, frozen=True):
 _WHOLE_RANGES = """
 SELECT
     kp,
-    min(ko) AS first,
-    sum(end - ko) AS covered,
+    min(start) AS first,
+    sum(end - start) AS covered,
     sum(stored) AS stored,
     sum(duplicate) AS duplicate,
     sum(dropped) AS dropped,
@@ -59,10 +59,10 @@ GROUP BY kp
 """
 
 _STRADDLING = """
-SELECT kp, max(end) AS end
+SELECT kp, max(end) AS audited
 FROM batches
 WHERE topic = %(topic)s AND inc = %(inc)s
-    AND ko < arrayElement(%(starts)s, kp + 1) AND end > arrayElement(%(starts)s, kp + 1)
+    AND start < arrayElement(%(starts)s, kp + 1) AND end > arrayElement(%(starts)s, kp + 1)
 GROUP BY kp
 """
 
@@ -129,7 +129,7 @@ async def _topic_lines(
 ) -> list[Line]:
     about: dict[str, Any] = {"topic": topic, "inc": inc, "starts": window.starts, "until": window.until}
     # A range that begins before the log does can only be judged as a whole.
-    straddling = {row["kp"]: row["end"] for row in await warehouse.query(_STRADDLING, about)}
+    straddling = {row["kp"]: row["audited"] for row in await warehouse.query(_STRADDLING, about)}
     about["audited"] = [straddling.get(kp, start) for kp, start in enumerate(window.starts)]
     offsets = _RAW_OFFSETS if topic == RAW else _LETTER_OFFSETS
     whole, books = await asyncio.gather(

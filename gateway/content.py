@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -9,13 +10,14 @@ from msgspec import Raw
 
 from dialects.base import Refused
 from gateway.errors import TOO_DEEP
-from gateway.screen import KEY_BYTES_MAX, OPENINGS_MAX, SMALL_BYTES, is_clean, is_clean_body
+from gateway.screen import KEY_BYTES_MAX, is_clean
 from gateway.turns import Turn
 
 EVENT_BYTES_MAX = 256 * 1024
 PROPERTIES_MAX = 500  # of one object; what an event holds in all is bounded by its size
 STRING_BYTES_MAX = 32 * 1024
 DEPTH_MAX = 64
+OPENINGS_MAX = 61  # so many brackets nest an event at most 61 deep, and with the body around it 63
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 EVENT_TOO_LARGE = "event_too_large"
@@ -28,9 +30,14 @@ _NUL = ("nul_character", "U+0000 cannot be stored; leave it out.")
 _PROPERTIES = ("too_many_properties", f"An object may have {PROPERTIES_MAX} properties; leave some out.")
 
 _CONTAINERS = (dict, list)
-_TURN_EVENTS = 64
-_TURN_TOKENS = 1024
-_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]')
+_CHECKED = (str, int)
+_GROUP = 16
+"""Events that are proved fine together; of one that isn't, all are looked at."""
+
+_SLICE_BYTES = 128 * 1024
+_ESCAPES = re.compile(rb"\\.", re.DOTALL)
+_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # one level down, one level up (as a signed byte)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{[}]"))
 _decode = msgspec.json.Decoder().decode
 
 
@@ -39,32 +46,39 @@ async def examine(body: bytes, events: Sequence[Raw], *, around: int, turn: Turn
 
     Raises RequestRefused for a body that is nested over 64 levels.
     """
-    clean = await is_clean_body(body, turn)
     refused: dict[int, Refused] = {}
-    outside = body.count(b"{") + body.count(b"[")
-    for index, raw in enumerate(events):
-        text = bytes(raw)
-        openings = text.count(b"{") + text.count(b"[")
+    outside = _openings(body)
+    for start in range(0, len(events), _GROUP):
+        group = events[start : start + _GROUP]
+        text = b",".join(group)
+        openings = _openings(text)
         outside -= openings
-        if openings > OPENINGS_MAX and await depth(text, turn) + around > DEPTH_MAX:
-            raise TOO_DEEP.refuse(depth=DEPTH_MAX)
-        if not clean or len(text) > SMALL_BYTES:
-            reason = judge(text, clean=clean)
-            if reason is not None:
-                refused[index] = reason
-            await turn.over()
-        elif index % _TURN_EVENTS == 0:
-            await turn.over()
+        clean = len(text) <= _GROUP * EVENT_BYTES_MAX and is_clean(text)
+        if openings > OPENINGS_MAX or not clean or _may_be_large(text):
+            for index, raw in enumerate(group, start):
+                reason = await _look_at(bytes(raw), around, turn, clean=clean)
+                if reason is not None:
+                    refused[index] = reason
+        await turn.over()
     if outside > OPENINGS_MAX and await depth(body, turn) > DEPTH_MAX:  # in a field that holds no events
         raise TOO_DEEP.refuse(depth=DEPTH_MAX)
     return refused
+
+
+async def _look_at(text: bytes, around: int, turn: Turn, *, clean: bool) -> Refused | None:
+    """Judge one event of a group of which not all could be said to be fine."""
+    if _openings(text) > OPENINGS_MAX and await depth(text, turn) + around > DEPTH_MAX:
+        raise TOO_DEEP.refuse(depth=DEPTH_MAX)
+    reason = judge(text, clean=clean)
+    await turn.over()
+    return reason
 
 
 def judge(text: bytes, *, clean: bool = False) -> Refused | None:
     """Return why the content of one event is not taken, or None. `clean`: the screen has passed it."""
     if len(text) > EVENT_BYTES_MAX:
         return _TOO_LARGE
-    if (clean or is_clean(text)) and len(text) <= STRING_BYTES_MAX and text.count(b":") <= PROPERTIES_MAX:
+    if (clean or is_clean(text)) and not _may_be_large(text):
         return None
     try:
         event = _decode(text)
@@ -73,18 +87,31 @@ def judge(text: bytes, *, clean: bool = False) -> Refused | None:
     return _walk(event)
 
 
+def _may_be_large(text: bytes) -> bool:
+    """Tell whether there is room for a long string or for many properties."""
+    return len(text) > STRING_BYTES_MAX or text.count(b":") > PROPERTIES_MAX
+
+
+def _openings(text: bytes) -> int:
+    """Return an upper bound of how deep a text is nested: brackets in strings count as well."""
+    return text.count(b"{") + text.count(b"[")
+
+
 async def depth(text: bytes, turn: Turn) -> int:
     """Return how many levels a JSON text is nested; brackets in strings don't count."""
-    deepest = level = 0
-    for number, token in enumerate(_TOKENS.finditer(text)):
-        first = token[0][:1]
-        if first in b"{[":
-            level += 1
-            deepest = max(deepest, level)
-        elif first != b'"':
-            level -= 1
-        if number % _TURN_TOKENS == 0:
-            await turn.over()
+    deepest = level = in_string = at = 0
+    while at < len(text):
+        piece = text[at : at + _SLICE_BYTES]
+        if (len(piece) - len(piece.rstrip(b"\\"))) % 2:  # not between a backslash and what it escapes
+            piece = text[at : at + _SLICE_BYTES + 1]
+        at += len(piece)
+        parts = _ESCAPES.sub(b"", piece).split(b'"')
+        steps = b"".join(parts[in_string::2]).translate(_STEPS, _NO_BRACKETS)
+        in_string = (in_string + len(parts) - 1) % 2
+        for level in accumulate(memoryview(steps).cast("b"), initial=level):
+            if level > deepest:
+                deepest = level
+        await turn.over()
     return deepest
 
 
@@ -102,7 +129,7 @@ def _walk(event: Any) -> Refused | None:
         for name, value in members:
             if isinstance(value, _CONTAINERS):
                 rest.append((_join(path, name), value))
-            else:
+            elif isinstance(value, _CHECKED):
                 wrong = _check_scalar(value)
                 if wrong is not None:
                     return Refused(*wrong, _join(path, name))
@@ -120,15 +147,12 @@ def _check_object(value: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def _check_scalar(value: Any) -> tuple[str, str] | None:
-    if isinstance(value, str):
-        if _is_longer(value, STRING_BYTES_MAX):
-            return _STRING
-        if "\0" in value:
-            return _NUL
-    elif isinstance(value, int) and not INT_MIN <= value <= INT_MAX:
-        return _INTEGER
-    return None
+def _check_scalar(value: str | int) -> tuple[str, str] | None:
+    if isinstance(value, int):
+        return None if INT_MIN <= value <= INT_MAX else _INTEGER
+    if _is_longer(value, STRING_BYTES_MAX):
+        return _STRING
+    return _NUL if "\0" in value else None
 
 
 def _is_longer(text: str, bytes_max: int) -> bool:

@@ -34,24 +34,25 @@ async def accepted_records(
 ) -> list[Record]:
     """Return one record per accepted event, given as (index, bytes, what its dialect said)."""
     of = len(events)
-    ids, tenant = stamp.ids, stamp.tenant
+    ids, dialect, endpoint, tenant = stamp.ids, stamp.dialect, stamp.endpoint, stamp.tenant
+    request, received_at, sent_at = stamp.request, stamp.received_at, stamp.sent_at
     records: list[Record] = []
     for index, raw, told in events:
         event_id = ids(index, raw, told.dedup_key)
         envelope = Envelope(
             v=VERSION,
             id=event_id,
-            dialect=stamp.dialect,
-            endpoint=stamp.endpoint,
+            dialect=dialect,
+            endpoint=endpoint,
             tenant=tenant,
             source=told.source,
-            received_at=stamp.received_at,
-            sent_at=stamp.sent_at,
+            received_at=received_at,
+            sent_at=sent_at,
             ip=told.ip or stamp.ip,
             ip_source="event" if told.ip else "connection",
             ua=told.ua or stamp.ua,
             ua_source="event" if told.ua else "connection",
-            request=stamp.request,
+            request=request,
             index=index,
             of=of,
             flags=told.flags,

@@ -1,6 +1,7 @@
 """What tests of several houses share."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -21,3 +22,11 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCli
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """A loopback port on which nobody listens as long as the test runs."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

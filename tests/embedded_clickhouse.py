@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from schemas.settings import Settings
@@ -36,7 +37,7 @@ class EmbeddedClickHouse:
     def url_of(self, database: str) -> str:
         return f"clickhouse://127.0.0.1:{self.port}/{database}"
 
-    def start(self) -> None:
+    def start(self, *, fds: Sequence[int] = (), env: Mapping[str, str] | None = None) -> None:
         """Return when it serves; after the first time on the same port."""
         log = (self.path.parent / f"{self.path.name}.log").open("ab")
         self._process = subprocess.Popen(
@@ -50,7 +51,8 @@ class EmbeddedClickHouse:
                 "--path",
                 self.path,
             ],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            pass_fds=fds,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -66,22 +68,24 @@ class EmbeddedClickHouse:
     def kill(self) -> None:
         """kill -9."""
         self.signal(signal.SIGKILL)
-        self._reap()
+        self.wait()
 
-    def stop(self) -> None:
-        """End it as a supervisor does."""
+    def stop(self) -> int:
+        """End it as a supervisor does; return its status."""
         self.signal(signal.SIGTERM)
-        self._reap()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Return its status when it has ended."""
+        assert self._process is not None
+        status = self._process.wait(timeout=20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return status
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-
-    def _reap(self) -> None:
-        assert self._process is not None
-        self._process.wait(timeout=20)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
     def warehouse(self, database: str | None = None) -> ClickHouse:
         return open_warehouse(Settings(clickhouse_url=self.url_of(database or self.database)))

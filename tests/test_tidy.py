@@ -53,7 +53,8 @@ def test_functions_are_short() -> None:
 
 
 def test_every_file_says_what_it_is() -> None:
-    silent = [name for name, (_, tree) in trees().items() if not ast.get_docstring(tree)]
+    ours = {name: tree for name, (_, tree) in trees().items() if Path(name).parts[0] in HOUSES}
+    silent = [name for name, tree in ours.items() if not ast.get_docstring(tree)]
     assert silent == []
 
 

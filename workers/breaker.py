@@ -9,6 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from schemas.topics import Partition
+
 DEAD_MAX = 500
 WINDOW_EVENTS = 10_000
 TRIAL_EVERY_S = 60.0
@@ -85,3 +87,25 @@ class Breaker:
     def _rest(self) -> None:
         self._next_trial_at = self._clock() + TRIAL_EVERY_S
         self._lifted.clear()
+
+
+class Breakers:
+    """One for each partition that this process ever owned: a rebalance does not close one."""
+
+    def __init__(self) -> None:
+        self._breakers: dict[Partition, Breaker] = {}
+
+    def of(self, partition: Partition) -> Breaker:
+        """Return the partition's breaker."""
+        return self._breakers.setdefault(partition, Breaker())
+
+    def resting(self) -> list[Partition]:
+        """Return the partitions whose breaker is open."""
+        return [partition for partition, breaker in self._breakers.items() if breaker.open]
+
+    def lift(self) -> list[Partition]:
+        """Close every open breaker and return whose they were."""
+        opened = self.resting()
+        for partition in opened:
+            self._breakers[partition].lift()
+        return opened

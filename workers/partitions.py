@@ -14,7 +14,7 @@ from bus.base import Batch, Bus, BusError, BusUnavailable, Claim, Fenced, Subscr
 from schemas.topics import Partition
 from workers import metrics
 from workers.backoff import Backoff
-from workers.breaker import Breaker
+from workers.breaker import Breakers
 from workers.intent import Intent
 from workers.lane import Lane
 from workers.ranges import Range
@@ -65,18 +65,20 @@ class Partitions:
         self._limits = limits
         self._stop = stop
         self._lanes: dict[Partition, Lane] = {}
-        self._breakers: dict[Partition, Breaker] = {}
+        self.breakers = Breakers()
         self._subscription: Subscription | None = None
         self._paused: list[Claim] = []
         self._committing = asyncio.Lock()
         self._last_take_full = True
         self._taken_at = 0.0
         self._lag_at = 0.0
+        self.turned_at = time.monotonic()
 
     # --- the worker's side
 
     async def join(self) -> None:
         """Become a member of the group. Raises BusUnavailable."""
+        self.turned_at = time.monotonic()
         self._subscription = await self._bus.subscribe(self._topic, group=self._group, owner=self)
 
     async def leave(self) -> None:
@@ -89,6 +91,11 @@ class Partitions:
         if subscription is not None:
             with suppress(BusError):  # it will be missed after the session's time
                 await subscription.close()
+
+    @property
+    def joined(self) -> bool:
+        """Whether the bus took us into the group."""
+        return self._subscription is not None
 
     async def take(self) -> list[Portion]:
         """Return what can be judged now, one portion a partition; waits a moment for records.
@@ -126,6 +133,7 @@ class Partitions:
                 lane.declare(range_)
         backoff = Backoff()
         while not await self._try_commit([lane for lane in self._lanes.values() if not lane.committed]):
+            self.turned_at = time.monotonic()
             metrics.RETRIES.labels(self._group, "bus").inc()
             await backoff.pause()
         return [lane for lane in self._lanes.values() if lane.range and lane.writing is None]
@@ -157,12 +165,9 @@ class Partitions:
             del self._lanes[lane.claim.partition]
         self._say_owned()
 
-    def lift_breakers(self) -> list[Partition]:
-        """Close every open breaker and return whose they were."""
-        opened = [partition for partition, breaker in self._breakers.items() if breaker.open]
-        for partition in opened:
-            self._breakers[partition].lift()
-        return opened
+    def owned(self) -> list[Partition]:
+        """Return the partitions that are ours."""
+        return list(self._lanes)
 
     # --- the bus's side
 
@@ -196,8 +201,7 @@ class Partitions:
 
     async def _admit(self, claim: Claim) -> int:
         start = await find_start(claim, self._written, self._bus)
-        breaker = self._breakers.setdefault(claim.partition, Breaker())
-        self._lanes[claim.partition] = Lane(claim, start, breaker)
+        self._lanes[claim.partition] = Lane(claim, start, self.breakers.of(claim.partition))
         return start.next_offset
 
     async def _linger(self) -> None:
@@ -211,6 +215,7 @@ class Partitions:
     async def _pull(self, wait_ms: int, *, rest: bool) -> None:
         """Take from the log into the lanes; `rest` or a lane with records in hand: only stay a member."""
         assert self._subscription is not None
+        self.turned_at = time.monotonic()
         self._pause([lane for lane in self._lanes.values() if rest or lane.has_backlog or lane.resting])
         share_bytes = HAND_BYTES_MAX // max(len(self._lanes), 1)
         bytes_max = min(self._limits.bytes_max, share_bytes)
@@ -281,8 +286,9 @@ class Partitions:
         with suppress(BusUnavailable):  # the gauge keeps its last value
             for partition, records in (await self._subscription.lag()).items():
                 metrics.LAG.labels(partition.topic, partition.index).set(records)
-        for partition, breaker in self._breakers.items():
-            metrics.BREAKER_OPEN.labels(partition.topic, partition.index).set(breaker.open)
+        resting = self.breakers.resting()
+        for partition in self._lanes:
+            metrics.BREAKER_OPEN.labels(partition.topic, partition.index).set(partition in resting)
 
     def _say_owned(self) -> None:
         metrics.OWNED.labels(self._topic).set(len(self._lanes))

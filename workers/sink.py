@@ -114,7 +114,7 @@ class _Writing:
                         f"and are not in {table}"
                     )
                 await self._insert_halving(table, missing, endings[0])
-                return  # acknowledged: what is still missing then, this token cannot bring
+                endings.pop(0)  # acknowledged: what is still missing then, this token cannot bring
             except StoreUnavailable as error:
                 await self._wait(backoff, error)
             except TooManyRefused:

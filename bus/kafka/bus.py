@@ -17,6 +17,7 @@ from bus.kafka.connection import is_loopback
 from bus.kafka.consumer import as_taken, lone_consumer, named
 from bus.kafka.keeper import connector, discard
 from bus.kafka.publisher import Publisher
+from bus.kafka.quiet import quieten
 from bus.kafka.subscription import KafkaSubscription
 from bus.kafka.topics import create_topics, verify_topics
 from schemas.settings import Settings
@@ -36,6 +37,7 @@ class KafkaBus:
     """Implements Bus. Entering it returns at once: without Kafka, publishing says so until Kafka is there."""
 
     def __init__(self, settings: Settings) -> None:
+        quieten()
         self._settings = settings
         self._cluster = Cluster(settings)
         self._publisher = Publisher(connector(settings), discard, bytes_budget=settings.publish_bytes_budget)
@@ -112,11 +114,13 @@ class KafkaBus:
                     raise BusUnavailable(f"{leader.partition} has no leader")
 
     async def _check_topics(self) -> None:
-        """Say what is wrong with the topics. On a development machine, make those that are missing."""
-        check = create_topics if is_loopback(self._settings) else verify_topics
+        """Say what is wrong with the topics. On a development machine, make those that are missing first."""
         while True:
             try:
-                for sentence in await check(self._settings):
+                if is_loopback(self._settings):
+                    for sentence in await create_topics(self._settings):
+                        log.info("%s", sentence)
+                for sentence in await verify_topics(self._settings):
                     log.warning("%s", sentence)
                 return
             except BusUnavailable:

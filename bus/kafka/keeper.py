@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import KafkaError
 
 from bus.kafka.connection import arguments
 from schemas.settings import Settings
@@ -126,10 +126,12 @@ class Keeper:
             try:
                 connected: Producer = await self._connect()
             except (KafkaError, TimeoutError, OSError) as error:
-                log.warning("no connection to Kafka yet: %r", error)
+                if wait_s == RETRY_FIRST_S:
+                    log.warning("no connection to Kafka: %r", error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
             else:
+                log.info("connected to Kafka")
                 return connected
 
     def _use(self, producer: Producer) -> None:
@@ -190,5 +192,5 @@ async def discard(producer: AIOKafkaProducer) -> None:
         # Once for the sender, once for each request that it awaits in turn.
         task.cancel()
         await asyncio.wait([task], timeout=0.05)
-    producer._message_accumulator.fail_all(ProducerClosed())
-    await producer.stop()
+    producer._closed = True
+    await producer.client.close()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -122,22 +123,22 @@ class LogBus:
     def _topic(self, name: str) -> Topic:
         if name not in self._topics:
             path = self._directory / "topics" / f"{_checked(name)}.db"
-            retention = Retention(lambda: self._floors(name))
+            retention = Retention(partial(self._floors, name))
             self._topics[name] = Topic(path, self._partitions, retention)
         return self._topics[name]
 
     def _group_path(self, name: str) -> Path:
         return self._directory / "groups" / f"{_checked(name)}.db"
 
-    def _floors(self, topic: str) -> dict[int, int] | None:
+    def _floors(self, topic: str, log_id: str) -> dict[int, int] | None:
         """Return the lowest position of all groups that read the topic. Raises BusUnavailable."""
         reading = []
         for path in sorted(self._directory.glob("groups/*.db")):
             groups = open_group(path)
-            found = needed(groups, topic)
+            found = needed(groups, topic, log_id)
             groups.close()
             if found is not None:
-                reading.append({kp: position.offset for kp, position in found.items()})
+                reading.append(found)
         if not reading:
             return None
         common = set.intersection(*(set(floors) for floors in reading))

@@ -188,13 +188,17 @@ def positions(database: Database, topic: str) -> Mapping[int, Position]:
         return _positions(connection, topic)
 
 
-def needed(database: Database, topic: str) -> Mapping[int, Position] | None:
-    """Return the positions of a group that reads the topic; None if it does not, or no longer."""
+def needed(database: Database, topic: str, log_id: str) -> Mapping[int, int] | None:
+    """Return the first offset in this log that the group needs of each partition (a missing one: all of it).
+
+    None if the group does not read the topic, or no longer.
+    """
     with database.reading() as connection:
         row = connection.execute("SELECT seen_at_s FROM topics WHERE topic = ?", (topic,)).fetchone()
         if row is None or row[0] < time.time() - FORGET_S:
             return None
-        return _positions(connection, topic)
+        found = _positions(connection, topic)
+    return {kp: position.offset for kp, position in found.items() if position.log_id == log_id}
 
 
 def usable(position: Position | None, kp: int, *, inc: int, state: State) -> Position | None:

@@ -10,8 +10,11 @@ from bus.log.database import PAGE_BYTES, Database
 EVERY_S = 60.0
 DELETE_WAIT_S = 1.0
 
-Floors = Callable[[], Mapping[int, int] | None]
-"""Returns the first offset still needed of each partition (missing: all of it); None: no group reads."""
+Floors = Callable[[str], Mapping[int, int] | None]
+"""Takes the log's id; returns the first offset that some group still needs of each partition.
+
+A missing partition is needed from its start. None: no group reads the topic.
+"""
 
 
 class Retention:
@@ -40,12 +43,12 @@ class Retention:
         if time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + self._every_s
-        floors = self._floors()
         with database.reading() as connection:
-            extents = topic.state(connection).extents
-        for kp, extent in extents.items():
+            state = topic.state(connection)
+        floors = self._floors(state.log_id)
+        for kp, extent in state.extents.items():
             floor = extent.log_end if floors is None else floors.get(kp, 0)
-            while self._delete_some(database, kp, floor, self._bytes_max / len(extents)):
+            while self._delete_some(database, kp, floor, self._bytes_max / len(state.extents)):
                 pass
 
     def _delete_some(self, database: Database, kp: int, floor: int, bytes_max: float) -> bool:

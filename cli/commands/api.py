@@ -17,6 +17,7 @@ def command(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     from cli.demo import refuse_public
+    from cli.process import settle
     from console.app import create_admin, create_app
     from console.server import serve
     from stores.keys import open_keys
@@ -31,4 +32,5 @@ async def _serve(settings: Settings) -> None:
         await refuse_public(settings, registry)
         app = create_app(warehouse, registry, keys)
         admin = create_admin(warehouse, registry, keys)
+        settle()
         await serve(app, admin, settings)

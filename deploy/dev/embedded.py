@@ -36,6 +36,7 @@ def plan(settings: Settings, run: RunDirectory, *, gateways: int, workers: int) 
     refuse_taken(settings.host, api_port, variable="API_PORT")
     gateway_names = [f"gateway-{n}" for n in range(1, gateways + 1)]
     worker_names = [f"worker-events-{n}" for n in range(1, workers + 1)] + ["worker-quarantine-1"]
+    gateway = ("gateway",) if gateways == 1 else ("gateway", "--reuse-port")
     serving = [*worker_names, "api", *gateway_names]
     clickhouse, *free = free_ports(1 + len(serving))
     admin = dict(zip(serving, free, strict=True))
@@ -48,7 +49,7 @@ def plan(settings: Settings, run: RunDirectory, *, gateways: int, workers: int) 
             *(make.part(name, ("worker", name.split("-")[1]), ports.admin[name]) for name in worker_names),
             make.part("api", ("api",), ports.admin["api"]),
         ),
-        gateways=tuple(make.part(name, ("gateway",), ports.admin[name]) for name in gateway_names),
+        gateways=tuple(make.part(name, gateway, ports.admin[name]) for name in gateway_names),
         ports=ports,
     )
 

@@ -57,8 +57,7 @@ class Supervisor:
         await self._bring_up(plan.stores)
         await self._run_to_end(plan.migrate)
         # A later rank stops first: the gateways, before anything that they or the workers need.
-        await self._bring_up(plan.workers)
-        await self._bring_up(plan.gateways)
+        await self._bring_up(plan.workers, plan.gateways)
 
     def kill(self) -> None:
         """End every part at once."""
@@ -66,10 +65,12 @@ class Supervisor:
             for child in rank:
                 child.signal(signal.SIGKILL)
 
-    async def _bring_up(self, servers: Sequence[Server]) -> None:
-        rank = [Child(server, self._run, self._inherited, self._say) for server in servers]
-        self._ranks.append(rank)
-        await asyncio.gather(*(self._report_ready(child) for child in rank))
+    async def _bring_up(self, *ranks: Sequence[Server]) -> None:
+        started = [
+            [Child(server, self._run, self._inherited, self._say) for server in rank] for rank in ranks
+        ]
+        self._ranks += started
+        await asyncio.gather(*(self._report_ready(child) for rank in started for child in rank))
 
     async def _report_ready(self, child: Child) -> None:
         waiting = asyncio.create_task(child.ready())

@@ -194,6 +194,7 @@ def open_redis(url: str) -> RedisKeys:
             socket_timeout=CONNECT_TIMEOUT_S,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
+            protocol=2,  # every server speaks it, and it needs no greeting
             max_connections=4,
             client_name="penstock",
         )

@@ -51,7 +51,8 @@ class _Lease:
 class SharedLimits:
     """Implements stores.base.KeyStore over a store that may be down; `take` never raises.
 
-    `alone_total` counts the decisions made without the store; `on_alone` is called with each.
+    `alone_total` counts the decisions made without the store; `on_alone`, which may be set later, is
+    called with each.
     """
 
     def __init__(
@@ -62,8 +63,8 @@ class SharedLimits:
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.alone_total = 0
+        self.on_alone = on_alone
         self._store = store
-        self._on_alone = on_alone
         self._clock_ns = clock_ns
         self._alone = MemoryKeys(clock_ns=clock_ns)
         self._leases = Recent[_Lease](entries_max=LEASES_MAX, keep=_LEASE_KEPT_NS)
@@ -74,8 +75,8 @@ class SharedLimits:
             return await self._take_shared(limits)
         except StoreUnavailable:
             self.alone_total += 1
-            if self._on_alone is not None:
-                self._on_alone()
+            if self.on_alone is not None:
+                self.on_alone()
             return self._alone.decide(limits)
 
     async def _take_shared(self, limits: Sequence[Limit]) -> Permit:

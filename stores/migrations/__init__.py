@@ -42,7 +42,6 @@ async def migrate_registry(settings: Settings) -> list[str]:
 async def _migrate(connection: AsyncConnection) -> list[str]:
     if connection.dialect.name == "postgresql":
         # Released when the transaction ends, however it ends.
-        await connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     return await connection.run_sync(_upgrade)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
-from sqlalchemy import Executable, Row, event
+from sqlalchemy import URL, Executable, Row, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from schemas.settings import Settings, SettingsError
@@ -111,7 +111,8 @@ class Database:
         if self._abandoned:
             await asyncio.wait(set(self._abandoned), timeout=READ_DEADLINE_S)
         with contextlib.suppress(*DRIVER_ERRORS):
-            await self.engine.dispose()
+            async with asyncio.timeout(READ_DEADLINE_S):  # saying goodbye to a silent server waits
+                await self.engine.dispose()
 
 
 def open_database(settings: Settings, *, lock_wait_s: float = LOCK_WAIT_S) -> Database:
@@ -129,7 +130,7 @@ def open_database(settings: Settings, *, lock_wait_s: float = LOCK_WAIT_S) -> Da
 def _sqlite(path: Path, lock_wait_s: float) -> AsyncEngine:
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
+        URL.create("sqlite+aiosqlite", database=str(path)),
         # isolation_level None: we say BEGIN ourselves, the driver never does.
         connect_args={"timeout": lock_wait_s, "isolation_level": None},
         pool_size=2,
@@ -151,7 +152,8 @@ def _sqlite(path: Path, lock_wait_s: float) -> AsyncEngine:
 
 def _postgres(url: str) -> AsyncEngine:
     try:
-        urlsplit(url).port  # noqa: B018 - it raises
+        for host in urlsplit(url).netloc.rpartition("@")[2].split(","):
+            urlsplit(f"//{host}").port  # noqa: B018 - it raises
     except ValueError as error:
         raise SettingsError(f"PENSTOCK_REGISTRY_URL is not usable: {error}") from None
     # asyncpg reads the address itself: sslmode, sslrootcert, several hosts, as libpq would.
@@ -161,12 +163,8 @@ def _postgres(url: str) -> AsyncEngine:
             asyncpg.connect,
             url,
             timeout=READ_DEADLINE_S,
-            server_settings={
-                "application_name": "penstock",
-                # A process that is frozen in a transaction must not hold others up for long.
-                "idle_in_transaction_session_timeout": "10000",
-                "lock_timeout": "5000",
-            },
+            # No other one here: a pooler in front of Postgres refuses those it does not know.
+            server_settings={"application_name": "penstock"},
         ),
         pool_pre_ping=True,
         pool_size=2,

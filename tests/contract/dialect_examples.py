@@ -83,6 +83,14 @@ def _body(request: dict[str, Any]) -> bytes:
     return json.dumps(request["body"]).encode()
 
 
+def as_parts(struct: Any) -> dict[str, Any]:
+    """Return an envelope or an event as an example writes it."""
+    parts = {name: getattr(struct, name) for name in struct.__struct_fields__}
+    if "properties" in parts:
+        parts["properties"] = json.loads(parts["properties"])
+    return {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items()}
+
+
 def check(example: Example, outcome: Outcome) -> None:
     """Compare an outcome with what the example expects."""
     expected = example.expected

@@ -3,7 +3,6 @@
 The little that a gateway adds is here in its plainest form, so that a dialect can be built before one.
 """
 
-import json
 import re
 from typing import Any
 
@@ -13,8 +12,8 @@ from msgspec import Raw
 from dialects import discover
 from dialects.base import Accepted, Auth, Endpoint, Problem, Receipt, Refused, Reply
 from schemas.envelope import VERSION, Envelope, decode_envelope, encode
-from schemas.tenants import Tenant, TenantRef, TenantSettings, Token
-from tests.contract.dialect_examples import Example, Outcome
+from schemas.tenants import Tenant, TenantSettings, Token
+from tests.contract.dialect_examples import Example, Outcome, as_parts
 
 RECEIVED_AT = 1_775_131_200_000  # 2026-04-02T12:00:00Z
 TENANT = Tenant(1, "00000000-0000-4000-8000-000000000001", "mi-negocio", "Demo", True, TenantSettings())
@@ -139,11 +138,11 @@ class _Run:
     def _look_up(self, judged: Accepted) -> None:
         ref = judged.tenant
         if ref is not None and ref.value not in FOUND_BY[ref.by]:
-            self._reject("tenant_not_found", 404, _tenant_field(ref))
+            self._reject("tenant_not_found", 404)
         if judged.product_id is not None and judged.product_id not in PRODUCTS:
             self._reject("product_not_found", 422, "product_id")
 
-    def _reject(self, code: str, status: int, field: str) -> None:
+    def _reject(self, code: str, status: int, field: str = "") -> None:
         self.refused.append((0, Refused(code, "Name another one.", field)))
         raise Whole(status, code, field)
 
@@ -172,15 +171,3 @@ class _Run:
         assert event.raw == str(raw, "utf-8")
         assert accepted.subject in {event.subject, ""}
         return as_parts(envelope), as_parts(event)
-
-
-def _tenant_field(ref: TenantRef) -> str:
-    return "tenant_slug" if ref.by == "slug" else "tenant_id"
-
-
-def as_parts(struct: Any) -> dict[str, Any]:
-    """Return an envelope or an event as an example writes it."""
-    parts = {name: getattr(struct, name) for name in struct.__struct_fields__}
-    if "properties" in parts:
-        parts["properties"] = json.loads(parts["properties"])
-    return {name: list(part) if isinstance(part, tuple) else part for name, part in parts.items()}

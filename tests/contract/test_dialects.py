@@ -1,5 +1,6 @@
 """Every dialect keeps what its examples promise, and declares itself completely."""
 
+import asyncio
 import json
 from typing import get_args
 
@@ -9,16 +10,39 @@ import pytest
 import dialects
 from dialects.base import Dialect, Endpoint
 from schemas.event import EventType
-from tests.contract import dialect_pure
+from schemas.settings import Settings
+from stores.migrations import migrate_registry
+from stores.registry import open_registry
+from stores.registry.demo import seed_demo
+from tests.contract import dialect_http, dialect_pure
 from tests.contract.dialect_examples import ROOT, Example, check, load
 
 EXAMPLES = load()
 ENDPOINTS = [endpoint for dialect in dialects.discover() for endpoint in dialect.endpoints]
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A registry with the demo's tenant, tokens and products."""
+    settings = Settings(home=str(tmp_path_factory.mktemp("demo")))
+
+    async def seed() -> None:
+        await migrate_registry(settings)
+        async with open_registry(settings) as registry:
+            await seed_demo(registry)
+
+    asyncio.run(seed())
+    return settings
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_example_on_the_declaration_alone(example: Example) -> None:
     check(example, dialect_pure.perform(example))
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.problem is None], ids=str)
+async def test_example_through_the_gateway(example: Example, demo: Settings) -> None:
+    check(example, await dialect_http.perform(example, demo))
 
 
 def test_the_four_protocols_are_found() -> None:

@@ -8,8 +8,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
+from typing import Any
 
 from bus import open_bus
 from bus.base import Bus, BusError, BusUnavailable, Claim, Mark, Record
@@ -55,13 +56,14 @@ async def write(home: str, name: str, crash_at: str) -> None:
 
 def _arm(crash_at: str) -> None:
     """Kill this process at the twentieth pass of a named point of a commit."""
-    owner, method, first = {
+    points: dict[str, tuple[Any, str, bool]] = {
         "": (None, "", False),
         "before the rows": (topic, "append", True),
         "between rows and commit": (topic, "append", False),
         "between commit and answer": (writer.Writer, "_settle", True),
         "after the answer": (writer.Writer, "_tidy", True),
-    }[crash_at]
+    }
+    owner, method, first = points[crash_at]
     if owner is not None:
         setattr(owner, method, _deadly(getattr(owner, method), first))
 
@@ -106,7 +108,7 @@ async def belong(home: str) -> None:
         while await asyncio.to_thread(sys.stdin.readline):
             for claim in list(member.claims):
                 try:
-                    await subscription.commit([Mark(claim, 1, "from the child")])
+                    await subscription.commit([Mark(claim, 0, "from the child")])
                     say("committed", claim.partition.index)
                 except BusError as error:
                     say(type(error).__name__, claim.partition.index)
@@ -120,12 +122,13 @@ async def starve(home: str) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
         failures = 0
-        while failures < 3:
+        while failures < 3:  # somewhere inside a publish, where the file would grow
             failures += not await _publish(bus, next(numbers))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
         try:
             await bus.probe()
         except BusUnavailable:
-            say("probe refused")
+            say("probe", "refused")
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         await bus.probe()
         for _ in range(10):
@@ -145,4 +148,9 @@ async def _publish(bus: Bus, number: int) -> bool:
 
 if __name__ == "__main__":
     what, *args = sys.argv[1:]
-    asyncio.run({"write": write, "belong": belong, "starve": starve}[what](*args))
+    programs: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+        "write": write,
+        "belong": belong,
+        "starve": starve,
+    }
+    asyncio.run(programs[what](*args))

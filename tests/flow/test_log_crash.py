@@ -18,7 +18,7 @@ from bus.log.lock import FairLock
 from schemas.topics import RAW, Partition
 from tests.flow.log_child import PARTITIONS, SIZES, TASKS, Member, settings
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 CRASH_POINTS = (
     "before the rows",
     "between rows and commit",
@@ -119,7 +119,7 @@ async def check(home: Path, promised: Acked) -> None:
 async def test_a_writer_killed_at_random_loses_nothing_acknowledged(tmp_path: Path) -> None:
     luck = random.Random(7)
     promised: Acked = {}
-    for number in range(8):
+    for number in range(6):
         async with child("write", str(tmp_path), f"r{number}", "") as writer:
             await writer.until(partial(_all_answered, writer))
             await asyncio.sleep(luck.uniform(0.02, 0.3))
@@ -163,7 +163,7 @@ async def test_a_full_disk_is_said_and_the_log_serves_again_with_space(tmp_path:
         assert await starved.ended() == 0
         words = [line[0] for line in starved.lines]
         assert words.count("refused") == 3
-        assert "probe" in words
+        assert ["probe", "refused"] in starved.lines
         assert words[-1] == "done"
         refused = {int(line[2]) for line in starved.lines if line[0] == "refused"}
         kept = {int(line[2]) for line in starved.lines if line[0] == "acked"}

@@ -177,7 +177,18 @@ async def test_a_network_that_falls_silent_costs_two_seconds(
         assert took < READ_DEADLINE_S + 1
         proxy.heal()
         assert await registry.token(b"x") is None
+        await asyncio.gather(*(registry.probe() for _ in range(4)))
+        proxy.break_with(fault)
+        async with asyncio.timeout(10):
+            await registry.__aexit__()
     await proxy.stop()
+
+
+async def test_several_hosts_may_be_named(settings: Settings, postgres: LiveServer) -> None:
+    at = f"@127.0.0.1:{postgres.port}/"
+    url = settings.registry_url.replace(at, f"@127.0.0.1:1,127.0.0.1:{postgres.port}/")
+    async with open_registry(Settings(registry_url=f"{url}?target_session_attrs=read-write")) as registry:
+        await registry.probe()
 
 
 async def test_a_worker_that_freezes_holds_no_locks(settings: Settings, registry: SqlRegistry) -> None:

@@ -2,40 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from socket import socket
-from types import SimpleNamespace
-from typing import Any
-
-from clickhouse_driver import Client as DriverClient
-from clickhouse_driver.streams.native import BlockInputStream
+from socket import SocketIO, socket
 
 from deploy.dev.clickhouse import wire
-from deploy.dev.clickhouse.engine import LABEL, SELECT_S_MAX, Engine, EngineError, Session, new_label
+from deploy.dev.clickhouse.engine import Engine, EngineError, Session
 from deploy.dev.clickhouse.limits import Limits
-from deploy.dev.clickhouse.statements import Insert, as_insert, is_select, labelled_kill, without_format
+from deploy.dev.clickhouse.packets import Incoming, Query, columns_of
+from deploy.dev.clickhouse.statements import Insert, as_insert, is_select
 
 HELLO_S_MAX = 10
 IDLE_S_MAX = 3600
 
-_IMPORTANT = 1
-_UNKNOWN_PACKET = 99
 _NO_SUCH_COLUMN = 16
-_UNKNOWN_SETTING = 115
-_CANCELLED = 394
 _NOT_IMPLEMENTED = 48
 _NOT_ENOUGH_SPACE = 243
-
-
-@dataclass(frozen=True)
-class Query:
-    """What a query packet says."""
-
-    label: str
-    sql: str
-    settings: dict[str, str]
-    compressed: bool
+_CANCELLED = 394
 
 
 class Client:
@@ -45,10 +28,10 @@ class Client:
         self._socket = sock
         self._engine = engine
         self._limits = limits
-        self._reader = wire.Reader(sock)
+        self._reader = wire.Reader(BufferedReader(SocketIO(sock, "r"), 1 << 16))
         self._writer = wire.Writer(sock)
+        self._incoming = Incoming(self._reader, engine)
         self._database = ""
-        self._blocks = BlockInputStream(self._reader, _driver_context())
 
     def serve(self) -> None:
         """Return when the client has gone. Raises ProtocolError, EOFError or OSError when it misbehaves."""
@@ -91,9 +74,7 @@ class Client:
 
     def _converse(self, session: Session) -> None:
         while True:
-            kind = self._first_of_packet()
-            if kind is None:
-                return
+            kind = self._reader.varint()
             if kind == wire.CLIENT_PING:
                 self._writer.varint(wire.PONG)
                 self._writer.flush()
@@ -102,17 +83,11 @@ class Client:
             elif kind != wire.CLIENT_CANCEL:  # a cancel that came too late is no error
                 raise wire.ProtocolError(f"unexpected packet {kind}")
 
-    def _first_of_packet(self) -> int | None:
-        try:
-            return self._reader.varint()
-        except EOFError:
-            return None
-
     def _answer(self, session: Session) -> None:
         try:
-            query = self._read_query()
-            with self._limits.statement(read_only=_is_read_only(query)):
-                if _is_read_only(query):
+            query = self._incoming.query()
+            with self._limits.statement(read_only=query.read_only):
+                if query.read_only:
                     with self._read_only_session() as own:
                         self._execute(own, query)
                 else:
@@ -137,51 +112,6 @@ class Client:
         self._writer.exception(error.code, "DB::Exception", f"DB::Exception: {error}")
         self._writer.flush()
 
-    def _read_query(self) -> Query:
-        """Read the whole packet before anything is said against it, so that the next one is found."""
-        reader = self._reader
-        label = reader.text() or new_label()
-        self._skip_client_info()
-        settings, unknown = self._read_settings()
-        reader.varint()  # the stage: always the whole query
-        compressed = bool(reader.varint())
-        sql = without_format(reader.text(), self._engine.formats)
-        external = 0
-        while self._read_block(compressed) is not None:
-            external += 1
-        if external:
-            raise EngineError(_NOT_IMPLEMENTED, "external tables are not supported")
-        if unknown:
-            raise EngineError(_UNKNOWN_SETTING, f"Unknown setting {unknown!r}")
-        settings["log_comment"] = label
-        if is_select(sql):
-            settings.setdefault("max_execution_time", str(SELECT_S_MAX))
-        return Query(label, labelled_kill(sql, LABEL), settings, compressed)
-
-    def _skip_client_info(self) -> None:
-        reader = self._reader
-        if reader.read_one() == 0:
-            return
-        reader.text(), reader.text(), reader.text()  # initial user, query id and address
-        if reader.read_one() != 1:
-            raise wire.ProtocolError("only TCP clients are served")
-        reader.text(), reader.text(), reader.text()  # system user, host, client
-        reader.varint(), reader.varint(), reader.varint()
-        reader.text()  # quota key
-        reader.varint()
-
-    def _read_settings(self) -> tuple[dict[str, str], str]:
-        """Return the settings, and one that is unknown though important; others are passed over."""
-        settings: dict[str, str] = {}
-        unknown = ""
-        while name := self._reader.text():
-            flags, value = self._reader.varint(), self._reader.text()
-            if name in self._engine.settings:
-                settings[name] = value
-            elif flags & _IMPORTANT:
-                unknown = name
-        return settings, unknown
-
     def _execute(self, session: Session, query: Query) -> None:
         session.apply(query.settings)
         if (insert := as_insert(query.sql)) is not None:
@@ -189,6 +119,7 @@ class Client:
         elif is_select(query.sql):
             self._select(session, query)
         elif block := session.run(query.sql):
+            self._writer.block(wire.header_block(columns_of(block)), compressed=query.compressed)
             self._writer.block(block, compressed=query.compressed)
 
     def _select(self, session: Session, query: Query) -> None:
@@ -206,12 +137,7 @@ class Client:
                     raise
 
     def _insert(self, session: Session, query: Query, insert: Insert) -> None:
-        columns = session.columns(insert.table)
-        if insert.columns:
-            kinds = dict(columns)
-            if missing := [name for name in insert.columns if name not in kinds]:
-                raise EngineError(_NO_SUCH_COLUMN, f"No such column {missing[0]} in table {insert.table}")
-            columns = [(name, kinds[name]) for name in insert.columns]
+        columns = _chosen(session.columns(insert.table), insert)
         self._writer.block(wire.header_block(columns), compressed=query.compressed)
         self._writer.flush()
         path = self._engine.incoming()
@@ -225,40 +151,25 @@ class Client:
     def _receive_rows(self, path: Path, compressed: bool) -> int:
         """Write the client's blocks to a file; return the rows, once the client has said that it is all."""
         rows = 0
-        full: OSError | None = None
+        whole = True
         with path.open("wb", buffering=0) as file:
-            while (block := self._read_block(compressed)) is not None:
+            while (block := self._incoming.block(compressed)) is not None:
                 native, count = block
-                try:
-                    file.write(native)
-                except OSError as error:
-                    full = error  # the rest is read all the same: the client is still sending
                 rows += count
-        if full is not None:
-            raise EngineError(_NOT_ENOUGH_SPACE, f"Cannot keep the rows: {full.strerror}")
+                try:
+                    whole = whole and file.write(native) == len(native)
+                except OSError:
+                    whole = False
+        if not whole:  # said only now: the client was still sending
+            raise EngineError(_NOT_ENOUGH_SPACE, "Cannot keep the rows: the disk is full")
         return rows
 
-    def _read_block(self, compressed: bool) -> tuple[bytes, int] | None:
-        """Return the next data packet as a native block with its rows; None for the empty one that ends."""
-        if (kind := self._reader.varint()) != wire.CLIENT_DATA:
-            raise wire.ProtocolError(f"unexpected packet {kind} among data")
-        self._reader.text()  # the name of an external table
-        if compressed:
-            data = self._reader.frame()
-        else:
-            # Only a reader of every type can tell where a block ends.
-            self._reader.start_tee()
-            self._blocks.read()
-            data = self._reader.stop_tee()
-        native, columns, rows = wire.split_block(data)
-        return (native, rows) if columns else None
 
-
-def _is_read_only(query: Query) -> bool:
-    return query.settings.get("readonly", "0") not in ("0", "")
-
-
-def _driver_context() -> Any:
-    context = DriverClient("127.0.0.1", settings={"strings_as_bytes": True}).connection.context
-    context.server_info = SimpleNamespace(used_revision=wire.REVISION, get_timezone=lambda: "UTC")
-    return context
+def _chosen(columns: list[tuple[str, str]], insert: Insert) -> list[tuple[str, str]]:
+    """Return the columns that the statement names, in its order; all where it names none."""
+    if not insert.columns:
+        return columns
+    kinds = dict(columns)
+    if missing := [name for name in insert.columns if name not in kinds]:
+        raise EngineError(_NO_SUCH_COLUMN, f"No such column {missing[0]} in table {insert.table}")
+    return [(name, kinds[name]) for name in insert.columns]

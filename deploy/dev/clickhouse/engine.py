@@ -77,10 +77,6 @@ class Engine:
         with self._killer_lock:
             _native_call(self._killer, sql, "Null")
 
-    def close(self) -> None:
-        """Close the engine's own connection. Sessions are closed by their owners."""
-        self._killer.close()
-
     def connect(self) -> Connection:
         """Open one more connection, with the profile's settings."""
         options = "&".join(f"{name}={value}" for name, value in _SERVER.items())

@@ -6,6 +6,7 @@ when decompressed, the data.
 """
 
 import struct
+from io import BufferedIOBase
 from socket import socket
 from typing import Any
 
@@ -21,7 +22,7 @@ FRAME_BYTES_MAX = 256 * 2**20
 _LZ4 = 0x82
 _FRAME = struct.Struct("<BII")
 _HASH = struct.Struct("<QQ")
-_BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"  # no overflow rows, bucket -1
+BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"  # no overflow rows, bucket -1
 
 HELLO, DATA, EXCEPTION, PONG, END_OF_STREAM = 0, 1, 2, 4, 5
 """Packets of the server."""
@@ -34,20 +35,20 @@ class ProtocolError(Exception):
 
 
 class Reader:
-    """Reads from the client. Every method raises EOFError where the client has gone.
+    """Reads what a client sends, buffered. Every method raises EOFError where the client has gone.
 
     The driver's column readers take it as their buffer; `tee` keeps what they consume.
     """
 
-    def __init__(self, sock: socket) -> None:
-        self._file = sock.makefile("rb", buffering=1 << 16)
+    def __init__(self, file: BufferedIOBase) -> None:
+        self._file = file
         self._tee: bytearray | None = None
 
     def read(self, size: int) -> bytes:
         """Return exactly `size` bytes."""
         if size > FRAME_BYTES_MAX:
             raise ProtocolError(f"{size} bytes at once are too many")
-        data: bytes = self._file.read(size)
+        data = self._file.read(size)
         if len(data) < size:
             raise EOFError
         if self._tee is not None:
@@ -131,7 +132,7 @@ class Writer:
         """Put one data packet; `native` is a block in FORMAT Native."""
         self.varint(DATA)
         self.text("")
-        data = _BLOCK_INFO + native
+        data = BLOCK_INFO + native
         self._buffer += _framed(data) if compressed else data
 
     def exception(self, code: int, name: str, message: str) -> None:

@@ -95,7 +95,7 @@ def _event(tenant_id: int, event_id: UUID, index: int) -> Event:
         event_type="order_completed" if index else "page_viewed",
         occurred_at=RECEIVED_AT,
         subject="o'clock\\ %(tenant_id)s",
-        value="24999.000000",
+        value="9007199254740993.123456",
         currency="MXN",
         properties='{"order_id":"A-1","n":9007199254740993}',
     )

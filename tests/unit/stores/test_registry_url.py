@@ -6,6 +6,7 @@ import pytest
 
 from schemas.settings import Settings, SettingsError
 from stores.base import StoreMisconfigured, StoreUnavailable
+from stores.migrations import migrate_registry
 from stores.registry import open_registry
 
 
@@ -31,6 +32,14 @@ async def test_a_wrong_option_is_a_sentence(query: str, kind: type[Exception], s
         with pytest.raises(kind, match=sentence) as caught:
             await registry.list_tenants()
         assert "hush" not in str(caught.value)
+
+
+async def test_any_directory_will_do(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path / "a b" / "50% é#?x=1&y"))
+    await migrate_registry(settings)
+    async with open_registry(settings) as registry:
+        await registry.probe()
+    assert (Path(settings.home) / "registry.db").exists()
 
 
 async def test_nobody_listens() -> None:

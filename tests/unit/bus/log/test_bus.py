@@ -94,7 +94,7 @@ async def test_records_that_retention_took_are_not_passed_over(tmp_path: Path) -
         (batch,) = [b for b in await _first(slow, records_max=1) if b]
         assert batch == b"0"
         file = Database(tmp_path / "bus" / "topics" / "t.db", topic.make(1))
-        Retention(lambda: None, bytes_max=0).run(file)
+        Retention(lambda _: None, bytes_max=0).run(file)
         await bus.publish("t", [Record(b"k", b"4")])
         with pytest.raises(LogChanged, match="offset 1 is gone; the log starts at 4"):
             await take(slow, 1)

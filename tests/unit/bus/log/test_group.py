@@ -121,15 +121,16 @@ def test_topics_of_one_group_do_not_mix(one: Group, group_file: Database, clock:
 def test_a_group_needs_what_it_has_not_committed_until_it_is_forgotten(
     one: Group, group_file: Database
 ) -> None:
-    assert needed(group_file, "t") is None
+    assert needed(group_file, "t", "log") is None
     one.renew([])
-    assert needed(group_file, "t") == {}
+    assert needed(group_file, "t", "log") == {}
     one.claim([0])
     one.commit([Commit(Lease(0, 1), position(5))])
-    assert needed(group_file, "t") == {0: position(5)}
+    assert needed(group_file, "t", "log") == {0: 5}
+    assert needed(group_file, "t", "a log made anew") == {}
     with group_file.writing(wait_s=1) as connection:
         connection.execute("UPDATE topics SET seen_at_s = seen_at_s - 31 * 24 * 3600")
-    assert needed(group_file, "t") is None
+    assert needed(group_file, "t", "log") is None
 
 
 def test_a_position_is_used_in_its_own_log_only() -> None:

@@ -32,7 +32,7 @@ def extent(file: Database) -> Extent:
 def retain(
     file: Database, floors: Mapping[int, int] | None, age_s: float = 10**9, bytes_max: float = 10**9
 ) -> None:
-    Retention(lambda: floors, age_s=age_s, bytes_max=bytes_max).run(file)
+    Retention(lambda _: floors, age_s=age_s, bytes_max=bytes_max).run(file)
 
 
 def test_what_is_too_old_goes(topic_file: Database) -> None:
@@ -75,12 +75,12 @@ def test_everything_may_go_and_offsets_go_on(topic_file: Database) -> None:
 
 
 def test_it_runs_once_in_a_while(topic_file: Database) -> None:
-    asked: list[int] = []
+    asked: list[str] = []
 
-    def floors() -> None:
-        asked.append(1)
+    def floors(log_id: str) -> None:
+        asked.append(log_id)
 
     retention = Retention(floors, every_s=1000)
     for _ in range(3):
         retention.run(topic_file)
-    assert asked == [1]
+    assert len(asked) == 1

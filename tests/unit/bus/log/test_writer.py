@@ -16,7 +16,7 @@ from bus.log.writer import Writer
 
 @pytest.fixture
 async def writer(topic_path: Path) -> AsyncIterator[Writer]:
-    writer = Writer(Database(topic_path, topic.make(2)), Retention(lambda: None))
+    writer = Writer(Database(topic_path, topic.make(2)), Retention(lambda _: None))
     await writer.publish([], 5)  # makes the file
     yield writer
     await writer.end()
@@ -109,7 +109,7 @@ async def test_what_cannot_be_packed_does_not_end_the_thread(writer: Writer, top
 
 
 async def test_ending_writes_what_waits_and_refuses_more(topic_path: Path, topic_file: Database) -> None:
-    writer = Writer(Database(topic_path, topic.make(2)), Retention(lambda: None))
+    writer = Writer(Database(topic_path, topic.make(2)), Retention(lambda _: None))
     waiting = [asyncio.create_task(writer.publish([Record(b"k", b"v%d" % i)], 5)) for i in range(20)]
     await asyncio.sleep(0)
     await writer.end()
