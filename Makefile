@@ -34,12 +34,12 @@ run: $(INSTALLED)
 
 test: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools || echo "make test: without these tools the live tests are skipped"
-	@exec $(RUN) -m pytest -p tests.no_skips -n 2 --dist loadgroup $(ARGS)
+	@exec $(RUN) -m pytest -p tests.no_skips -n 2 --dist loadfile $(ARGS)
 
 check: $(INSTALLED_DEV)
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy $(HOUSES)
+	$(RUN) -m mypy $(HOUSES) tests
 	$(VENV)/bin/lint-imports
 	$(RUN) -m cli.documents --check
 

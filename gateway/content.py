@@ -34,6 +34,7 @@ _CHECKED = (str, int)
 _GROUP = 16
 """Events that are proved fine together; of one that isn't, all are looked at."""
 
+_STEP_BYTES = 2**20
 _SLICE_BYTES = 128 * 1024
 _ESCAPES = re.compile(rb"\\.", re.DOTALL)
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # one level down, one level up (as a signed byte)
@@ -47,7 +48,10 @@ async def examine(body: bytes, events: Sequence[Raw], *, around: int, turn: Turn
     Raises RequestRefused for a body that is nested over 64 levels.
     """
     refused: dict[int, Refused] = {}
-    outside = _openings(body)
+    outside = 0
+    for start in range(0, len(body), _STEP_BYTES):
+        outside += _openings(body, start, start + _STEP_BYTES)
+        await turn.over()
     for start in range(0, len(events), _GROUP):
         group = events[start : start + _GROUP]
         text = b",".join(group)
@@ -92,9 +96,9 @@ def _may_be_large(text: bytes) -> bool:
     return len(text) > STRING_BYTES_MAX or text.count(b":") > PROPERTIES_MAX
 
 
-def _openings(text: bytes) -> int:
+def _openings(text: bytes, start: int = 0, end: int | None = None) -> int:
     """Return an upper bound of how deep a text is nested: brackets in strings count as well."""
-    return text.count(b"{") + text.count(b"[")
+    return text.count(b"{", start, end) + text.count(b"[", start, end)
 
 
 async def depth(text: bytes, turn: Turn) -> int:
@@ -108,9 +112,9 @@ async def depth(text: bytes, turn: Turn) -> int:
         parts = _ESCAPES.sub(b"", piece).split(b'"')
         steps = b"".join(parts[in_string::2]).translate(_STEPS, _NO_BRACKETS)
         in_string = (in_string + len(parts) - 1) % 2
-        for level in accumulate(memoryview(steps).cast("b"), initial=level):
-            if level > deepest:
-                deepest = level
+        levels = list(accumulate(memoryview(steps).cast("b"), initial=level))
+        level = levels[-1]
+        deepest = max(deepest, *levels)
         await turn.over()
     return deepest
 

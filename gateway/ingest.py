@@ -25,7 +25,7 @@ from gateway.metrics import Metrics
 from gateway.publish import Publisher
 from gateway.records import Stamp, accepted_records, rejected_records
 from gateway.request import Request
-from gateway.split import split
+from gateway.split import Splitter
 from gateway.tenancy import Owner, Tenancy
 from gateway.turns import Turn
 from schemas.tenants import Token
@@ -62,6 +62,7 @@ class Ingest:
         # Who sends publicly stands in the body: what is counted per tenant waits until it was read.
         self._late_rates = tuple(r for r in endpoint.rates if self._public and "tenant" in r.per)
         self._rates = tuple(rate for rate in endpoint.rates if rate not in self._late_rates)
+        self._splitter = Splitter(endpoint)
         self._reply = endpoint.reply
         if use.uniform_status and endpoint.uniform_reply is not None:
             self._reply = endpoint.uniform_reply
@@ -95,7 +96,7 @@ class Ingest:
             )
             self._body_bytes.observe(len(body))
             received = time.time()
-            events = await split(body, endpoint, turn)
+            events = await self._splitter.split(body, turn)
             judged = await judge(endpoint, token, body, events, turn)
             judged, owner = await self._find_owner(request, judged, token)
             if not request.asks_for("dry_run"):

@@ -33,35 +33,43 @@ async def accepted_records(
     stamp: Stamp, events: Sequence[tuple[int, Raw, Accepted]], turn: Turn
 ) -> list[Record]:
     """Return one record per accepted event, given as (index, bytes, what its dialect said)."""
-    of = len(events)
-    ids, dialect, endpoint, tenant = stamp.ids, stamp.dialect, stamp.endpoint, stamp.tenant
-    request, received_at, sent_at = stamp.request, stamp.received_at, stamp.sent_at
+    if not events:
+        return []
+    ids, tenant = stamp.ids, stamp.tenant
+    envelope = _envelope(stamp, events)
     records: list[Record] = []
     for index, raw, told in events:
-        event_id = ids(index, raw, told.dedup_key)
-        envelope = Envelope(
-            v=VERSION,
-            id=event_id,
-            dialect=dialect,
-            endpoint=endpoint,
-            tenant=tenant,
-            source=told.source,
-            received_at=received_at,
-            sent_at=sent_at,
-            ip=told.ip or stamp.ip,
-            ip_source="event" if told.ip else "connection",
-            ua=told.ua or stamp.ua,
-            ua_source="event" if told.ua else "connection",
-            request=request,
-            index=index,
-            of=of,
-            flags=told.flags,
-            event=raw,
-        )
+        envelope.id = event_id = ids(index, raw, told.dedup_key)
+        envelope.index, envelope.event = index, raw
+        envelope.source, envelope.flags = told.source, told.flags
+        if told.ip:
+            envelope.ip, envelope.ip_source = told.ip, "event"
+        else:
+            envelope.ip, envelope.ip_source = stamp.ip, "connection"
+        if told.ua:
+            envelope.ua, envelope.ua_source = told.ua, "event"
+        else:
+            envelope.ua, envelope.ua_source = stamp.ua, "connection"
         records.append(Record(f"{tenant}|{told.subject or event_id}".encode(), encode(envelope)))
         if len(records) % _TURN_EVENTS == 0:
             await turn.over()
     return records
+
+
+def _envelope(stamp: Stamp, events: Sequence[tuple[int, Raw, Accepted]]) -> Envelope:
+    """Return what the envelopes of a request have in common: one is filled in again and again."""
+    return Envelope(
+        v=VERSION,
+        id="",
+        dialect=stamp.dialect,
+        endpoint=stamp.endpoint,
+        tenant=stamp.tenant,
+        received_at=stamp.received_at,
+        sent_at=stamp.sent_at,
+        request=stamp.request,
+        of=len(events),
+        event=events[0][1],
+    )
 
 
 async def rejected_records(

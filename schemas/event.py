@@ -72,12 +72,14 @@ class Event(Struct, kw_only=True, gc=False):
     currency: str = ""
     order_id: str = ""
     product_ids: tuple[str, ...] = ()
-    consent: int = CONSENT_ALL
+    consent: int = CONSENT_ALL  # the mask as sent, where the event gave one,
+    consent_given: bool = False  # else the stage puts the tenant's default there
     clock: Clock = ""
     properties: str = "{}"
     extra: str = ""
     raw: str = ""
     # --- filled by the stages
+    allowed: int = CONSENT_ALL  # what `consent` allows, in the bits of workers/consent.py
     country: str = ""
     city: str = ""
     browser: str = ""

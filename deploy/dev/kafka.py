@@ -71,9 +71,9 @@ def _java_options() -> tuple[str, ...]:
 
 def _format(launch: tuple[str, ...], properties: Path) -> None:
     cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    done = run(
-        [*launch, "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c", properties]
-    )
+    # With "=", because one in 64 of these ids begins with a dash.
+    arguments = ("format", "--standalone", f"--cluster-id={cluster_id}", f"--config={properties}")
+    done = run([*launch, "kafka.tools.StorageTool", *arguments])
     if done.returncode:
         raise ServerFailed(f"Kafka could not format its storage:\n{(done.stdout + done.stderr)[-2000:]}")
 

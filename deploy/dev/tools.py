@@ -65,7 +65,7 @@ def fetch_kafka() -> bool:
     _say(f"kafka: fetching {kafka.VERSION} and what it needs from Maven Central (46 jars, 43 MB)")
     unfinished = kafka.LIBS.with_name("libs.new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    command = [maven, "-B", "-q", "-f", POM, GOAL, f"-DoutputDirectory={unfinished}"]
+    command = [maven, "-B", "-q", "-f", str(POM), GOAL, f"-DoutputDirectory={unfinished}"]
     if _show(command):
         _say("kafka: Maven failed, see above; is the network there? Run `make tools` again.")
         return False

@@ -18,7 +18,7 @@ from dialects.relo.wire import (
 )
 from dialects.stamping import stamped
 from schemas.envelope import Envelope
-from schemas.event import CONSENT_ALL, Event, EventType
+from schemas.event import Event, EventType
 
 CURRENCY = "MXN"  # of a purchase that names none
 
@@ -43,7 +43,8 @@ def to_event(envelope: Envelope) -> Event:
     event.anonymous_id = wire.did
     event.url = wire.url or ""
     event.referrer = wire.ref or ""
-    event.consent = CONSENT_ALL if wire.consent is None else wire.consent
+    if wire.consent is not None:
+        event.consent, event.consent_given = wire.consent, True
     if wire.props is not None:
         if type(wire) in _DETAILS:
             _DETAILS[type(wire)](event, wire)

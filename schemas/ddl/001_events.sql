@@ -59,8 +59,9 @@ ENGINE = ${replicated}MergeTree
 -- the engine forgets repeated blocks per partition.
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (tenant_id, dialect, source, received_at)
--- Not toDateTime(): it wraps around in 2106, and a long retention would delete at once.
-TTL received_at + toIntervalDay(retention_days)
+-- From stored_at: a row that came late must not expire in its own insert, or it would be missed for ever.
+-- Not by toDateTime(): it wraps around in 2106, and a long retention would delete at once.
+TTL stored_at + toIntervalDay(retention_days)
 SETTINGS ${deduplication_window} = 10000;
 
 CREATE TABLE IF NOT EXISTS events_in_1 $on_cluster

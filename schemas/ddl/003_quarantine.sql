@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS quarantine $on_cluster
 ENGINE = ${replicated}MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (tenant_id, received_at)
-TTL received_at + toIntervalDay(retention_days)
+TTL stored_at + toIntervalDay(retention_days)
 SETTINGS ${deduplication_window} = 10000;
 
 CREATE TABLE IF NOT EXISTS quarantine_in_1 $on_cluster

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from deploy.dev.server import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +71,20 @@ class System:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Ask as the README says, from the clone."""
-        done = subprocess.run(
+        done = self._query(sql)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def serves(self) -> bool:
+        """Whether events are taken and queries answered."""
+        try:
+            ready = httpx.get(self.url + "/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+        return ready and self._query("select 1").returncode == 0
+
+    def _query(self, sql: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [".venv/bin/python", "-m", "cli", "query", sql],
             cwd=self.checkout,
             env=clean_environment(),
@@ -77,8 +92,6 @@ class System:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def clean_environment() -> dict[str, str]:

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -82,7 +83,7 @@ def test_an_event_is_visible_at_once(system: System) -> None:
         body = {"events": [{"eventType": "home-page-view", "visitorId": f"at-once-{n}"}]}
         headers = {"x-api-key": "ak_dev"}
         assert httpx.post(system.url + "/api/v1/events", json=body, headers=headers).status_code == 200
-        until(lambda n=n: system.query(f"select 1 from events where subject = 'at-once-{n}'"))
+        until(partial(system.query, f"select 1 from events where subject = 'at-once-{n}'"))
         delays.append(time.monotonic() - sent_at)
     # Three tries: the promise is about the system, not about what else this machine does.
     assert min(delays) < VISIBLE_S_MAX
@@ -110,19 +111,20 @@ def test_a_killed_part_comes_back(system: System, part: str) -> None:
 
 def test_what_was_sent_while_parts_died_arrives(system: System) -> None:
     sample = next(sample for sample in SAMPLES if request_id(sample) == "alana.source_curl")
+    until(system.serves)
+    before = counts(system, "events")[request_id(sample)]
     for part in ("worker-events-1", "clickhouse"):
         killed = system.pid(part)
-        if killed is not None:
-            os.kill(killed, signal.SIGKILL)
-    until(lambda: _serves(system))
-    before = counts(system, "events")[request_id(sample)]
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
     assert send(system, sample).status_code == 200
+    until(system.serves)
     until(lambda: counts(system, "events")[request_id(sample)] == before + 1)
 
 
 def test_ctrl_c_stops_everything_and_loses_nothing(system: System) -> None:
     sample = next(sample for sample in SAMPLES if request_id(sample) == "alana.source_curl")
-    until(lambda: _serves(system))
+    until(system.serves)
     before = counts(system, "events")[request_id(sample)]
     assert send(system, sample).status_code == 200
     pids = system.pids()
@@ -136,10 +138,3 @@ def test_ctrl_c_stops_everything_and_loses_nothing(system: System) -> None:
         os.kill(pids["supervisor"], signal.SIGKILL)
         until(lambda: not any(alive(pid) for pid in pids.values()))
         assert list(again.run.glob("*.pid")) == []
-
-
-def _serves(system: System) -> bool:
-    try:
-        return httpx.get(system.url + "/ready").status_code == 200
-    except httpx.TransportError:
-        return False

@@ -1,6 +1,5 @@
 """Real servers for the tests of this folder, one of each kind per test session."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from deploy.dev import kafka as kafka_server
 from deploy.dev import postgres as postgres_server
 from deploy.dev import redis as redis_server
 from deploy.dev.server import Server, ServerFailed, free_ports
-from tests.live.servers import LiveServer
+from tests.live.servers import LiveServer, skip_or_fail
 
 HERE = Path(__file__).parent
 
@@ -65,9 +64,7 @@ def _serve(prepare: Callable[[], Server], log: Path) -> Iterator[LiveServer]:
     try:
         server = LiveServer(prepare, log)
     except ServerFailed as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
+        skip_or_fail(missing)
     try:
         server.start()
         yield server

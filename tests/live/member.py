@@ -17,7 +17,7 @@ async def main(url: str, topic: str) -> None:
     """Run until killed."""
     member = Member()
     async with open_kafka(Settings(bus_url=url, bus_partitions=PARTITIONS)) as bus:
-        subscription = await bus.subscribe(topic, group="workers", owner=member)
+        subscription = await bus.subscribe(topic, group=topic, owner=member)
         while len(member.owned) < PARTITIONS:
             await subscription.take(records_max=10, bytes_max=1000, wait_ms=100)
         first = list(member.owned.values())

@@ -148,7 +148,7 @@ async def test_kafka_may_come_later_than_the_bus(kafka: LiveServer, settings: Se
 
 async def test_a_member_outlives_the_broker(kafka: LiveServer, bus: KafkaBus, topic: str) -> None:
     await bus.publish(topic, records(40, tag="a"))
-    subscription = await bus.subscribe(topic, group="workers", owner=Member())
+    subscription = await bus.subscribe(topic, group=topic, owner=Member())
     await drain(subscription, 40)
     kafka.kill()
     assert list(await subscription.take(records_max=10, bytes_max=1000, wait_ms=500)) == []
@@ -161,7 +161,7 @@ async def test_a_member_outlives_the_broker(kafka: LiveServer, bus: KafkaBus, to
 
 async def test_a_topic_made_anew_is_not_read_on(settings: Settings, bus: KafkaBus, topic: str) -> None:
     await bus.publish(topic, records(400))
-    subscription = await bus.subscribe(topic, group="workers", owner=Member())
+    subscription = await bus.subscribe(topic, group=topic, owner=Member())
     await drain(subscription, 400)
     admin = AIOKafkaAdminClient(**arguments(settings))
     await admin.start()

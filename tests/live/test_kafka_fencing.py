@@ -35,14 +35,14 @@ async def test_a_frozen_member_is_fenced(kafka: LiveServer) -> None:
             assert await frozen.stdout.readline() == b"committed\n"
             frozen.send_signal(signal.SIGSTOP)
             member = Member()
-            subscription = await bus.subscribe(topic, group="workers", owner=member)
+            subscription = await bus.subscribe(topic, group=topic, owner=member)
             await owns(subscription, member, partitions(topic))
             assert {claim.committed for claim in member.owned.values()} == {1}
             await subscription.commit([Mark(claim, 0, "mine") for claim in member.owned.values()])
             frozen.stdin.write(b"commit\n")
             frozen.send_signal(signal.SIGCONT)
             assert await frozen.stdout.readline() == b"Fenced\n"
-            committed = await bus.committed(topic, group="workers")
+            committed = await bus.committed(topic, group=topic)
             assert set(committed.values()) == {(0, "mine")}
             await subscription.close()
     finally:
@@ -58,7 +58,7 @@ async def test_a_member_that_was_thrown_out_cannot_commit_into_an_empty_group(ka
     cluster = Cluster(settings)
     async with KafkaBus(settings) as bus:
         member = Member()
-        subscription = await bus.subscribe(topic, group="workers", owner=member)
+        subscription = await bus.subscribe(topic, group=topic, owner=member)
         await owns(subscription, member, partitions(topic))
         old = next(iter(member.owned.values()))
         ownership = subscription._handover.current
@@ -66,5 +66,5 @@ async def test_a_member_that_was_thrown_out_cannot_commit_into_an_empty_group(ka
         await subscription.close()
         with pytest.raises(Fenced):
             await cluster.commit(ownership.membership, [Mark(old, 1)])
-        assert await bus.committed(topic, group="workers") == {}
+        assert await bus.committed(topic, group=topic) == {}
     await cluster.close()

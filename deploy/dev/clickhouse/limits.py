@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from deploy.dev.clickhouse.engine import Engine, EngineError
 
-READ_ONLY_MAX = 3
-"""Read-only queries (those of people and of the api) at once; the workers' own are not counted."""
+READ_ONLY_MAX = 8
+"""Read-only queries at once: all that people, the api and the verification of inserts ask."""
 
 READ_ONLY_WAIT_S = 10.0
 LOOK_S = 0.2

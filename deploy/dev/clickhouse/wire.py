@@ -24,6 +24,8 @@ _FRAME = struct.Struct("<BII")
 _HASH = struct.Struct("<QQ")
 BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"  # no overflow rows, bucket -1
 
+_BLOCK_INFO_BYTES = {b"\x01": 2, b"\x02": 5}  # of each field, its number included
+
 HELLO, DATA, EXCEPTION, PONG, END_OF_STREAM = 0, 1, 2, 4, 5
 """Packets of the server."""
 
@@ -170,10 +172,10 @@ def header_block(columns: list[tuple[str, str]]) -> bytes:
 def split_block(data: bytes) -> tuple[bytes, int, int]:
     """Return the native block after the block info, its columns and its rows."""
     at = 0
-    while data[at] != 0:  # pairs of a field number and its value
-        at += {1: 2, 2: 5}.get(data[at], len(data))
-        if at >= len(data):
+    while (field := data[at : at + 1]) != b"\x00":  # pairs of a field's number and its value
+        if field not in _BLOCK_INFO_BYTES:
             raise ProtocolError("a block does not begin with a block info")
+        at += _BLOCK_INFO_BYTES[field]
     native = data[at + 1 :]
     columns, at = _varint_at(native, 0)
     rows, _ = _varint_at(native, at)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,10 @@ def pid_of(home: Path, part: str) -> int | None:
         return int(path.read_text())
     except FileNotFoundError:
         return None
+
+
+def came_back(home: Path, part: str, killed: int) -> bool:
+    return pid_of(home, part) not in (None, killed)
 
 
 def alive(pid: int) -> bool:
@@ -89,7 +94,7 @@ async def test_a_killed_part_is_started_again_and_the_rest_stay(tmp_path: Path) 
             killed = before[part]
             assert killed is not None
             os.kill(killed, signal.SIGKILL)
-            await until(lambda part=part, killed=killed: pid_of(tmp_path, part) not in (None, killed), 5)
+            await until(partial(came_back, tmp_path, part, killed), 5)
             after = {name: pid_of(tmp_path, name) for name in PARTS}
             assert {name for name in PARTS if before[name] != after[name]} == {part}
         assert sum("was ended by SIGKILL" in line for line in lines) == len(PARTS)

@@ -80,7 +80,7 @@ def test_every_landing_table_takes_coordinates_and_a_row() -> None:
 
 def test_every_column_of_the_row_is_a_field_of_the_event() -> None:
     renamed = {"index": "request_index", "of": "request_of"}
-    unstored = {"email", "phone", "at"}
+    unstored = {"email", "phone", "at", "consent_given", "allowed"}
     fields = {renamed.get(name, name) for name in Event.__struct_fields__}
     assert fields - unstored == set(rows.EVENT_PARTS) - {"retention_days", "elements"}
 

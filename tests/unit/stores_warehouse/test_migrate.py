@@ -1,0 +1,46 @@
+"""The migration files, and what a cluster makes of them."""
+
+import re
+
+import pytest
+
+from stores.base import StoreMisconfigured
+from stores.migrate import migrate, migrations
+from stores.warehouse import Address, ClickHouse
+
+
+def test_they_are_numbered_without_a_gap() -> None:
+    assert [migration.number for migration in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+@pytest.mark.parametrize("migration", migrations(), ids=lambda migration: migration.name)
+def test_every_statement_can_be_repeated(migration: object) -> None:
+    for cluster in ("", "main"):
+        statements = migration.statements(cluster)  # type: ignore[attr-defined]
+        assert statements
+        for statement in statements:
+            sql = re.sub(r"^(--[^\n]*\n)+", "", statement.replace("\n\n", "\n"))
+            assert re.match(r"CREATE (TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS \w+", sql), sql[:80]
+
+
+def test_a_single_server() -> None:
+    text = "\n".join(statement for migration in migrations() for statement in migration.statements(""))
+    assert "ON CLUSTER" not in text
+    assert "Replicated" not in text
+    assert text.count("non_replicated_deduplication_window = 10000") == 4
+    assert "$" not in text.replace("?$'", "")
+
+
+def test_a_cluster() -> None:
+    statements = [statement for migration in migrations() for statement in migration.statements("main")]
+    assert all("ON CLUSTER 'main'" in statement for statement in statements)
+    text = "\n".join(statements)
+    assert text.count("ENGINE = Replicated") == text.count("MergeTree") == 4
+    assert text.count(" replicated_deduplication_window = 10000") == 4
+    assert "non_replicated" not in text
+
+
+async def test_a_cluster_s_name_is_a_name() -> None:
+    async with ClickHouse(Address.parse("clickhouse://127.0.0.1:1/p")) as warehouse:
+        with pytest.raises(StoreMisconfigured, match="not a cluster's name"):
+            await migrate(warehouse, cluster="x'; DROP DATABASE p")
