@@ -5,7 +5,9 @@ VENV ?= .venv
 PORT ?= 8080
 API_PORT ?=
 VAR ?= ./var
-WORKERS ?= 1
+WORKERS ?=
+MINUTES ?= 5
+SEED ?=
 GATEWAYS ?= 1
 
 HOUSES = schemas dialects bus stores gateway workers console cli deploy
@@ -16,10 +18,12 @@ SUM := $(shell cat requirements.lock requirements-dev.lock | cksum | cut -d ' ' 
 INSTALLED := $(VENV)/.penstock-$(SUM)
 INSTALLED_DEV := $(VENV)/.penstock-dev-$(SUM)
 
-.PHONY: help run test check fmt docs tools lock clean
+.PHONY: help run stack chaos test check fmt docs tools lock clean
 
 help:
-	@echo "make run      the whole system in the foreground  PORT=$(PORT) API_PORT=PORT+1 VAR=$(VAR) WORKERS=$(WORKERS) GATEWAYS=$(GATEWAYS)"
+	@echo "make run      the whole system in the foreground  PORT=$(PORT) API_PORT=PORT+1 VAR=$(VAR) WORKERS=1 GATEWAYS=$(GATEWAYS)"
+	@echo "make stack    the production shape here: Kafka, Postgres, Redis (after make tools)  PORT VAR WORKERS=2 GATEWAYS"
+	@echo "make chaos    load over make stack while parts are killed, frozen and cut off  MINUTES=$(MINUTES) SEED"
 	@echo "make test     every test, with a real Kafka, Postgres and Redis where they can be had"
 	@echo "make check    style, types, the direction of imports, generated documents"
 	@echo "make tools    fetch what the live tests start: Kafka, Postgres, Redis"
@@ -30,7 +34,14 @@ help:
 	@echo "Variables: PYTHON=$(PYTHON) (3.11 to 3.13) VENV=$(VENV)"
 
 run: $(INSTALLED)
-	@exec $(RUN) -m cli dev --follow-parent --home "$(VAR)" --port $(PORT) $(if $(API_PORT),--api-port $(API_PORT)) --workers $(WORKERS) --gateways $(GATEWAYS)
+	@exec $(RUN) -m cli dev --follow-parent --home "$(VAR)" --port $(PORT) $(if $(API_PORT),--api-port $(API_PORT)) --workers $(or $(WORKERS),1) --gateways $(GATEWAYS)
+
+stack: $(INSTALLED)
+	@exec $(RUN) -m cli stack --follow-parent --home "$(VAR)" --port $(PORT) $(if $(API_PORT),--api-port $(API_PORT)) --workers $(or $(WORKERS),2) --gateways $(GATEWAYS)
+
+chaos: $(INSTALLED_DEV)
+	@$(RUN) -m deploy.dev.tools
+	@exec $(RUN) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 test: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools || echo "make test: without these tools the live tests are skipped"

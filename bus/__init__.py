@@ -3,11 +3,11 @@
 from bus.base import Bus
 from bus.log import open_log
 from bus.memory import open_memory
-from schemas.settings import Settings
+from schemas.settings import Settings, SettingsError
 
 
 def open_bus(settings: Settings) -> Bus:
-    """Open the bus that `settings.bus_url` names. Raises ValueError for a URL that names none."""
+    """Open the bus that `settings.bus_url` names. Raises SettingsError for a URL that names none."""
     scheme, colon, rest = settings.bus_url.partition(":")
     if scheme == "log" and colon:
         return open_log(settings, rest)
@@ -17,7 +17,7 @@ def open_bus(settings: Settings) -> Bus:
         from bus.kafka import open_kafka
 
         return open_kafka(settings)
-    raise ValueError(
+    raise SettingsError(
         "PENSTOCK_BUS_URL takes log: (files under the home directory), log:DIRECTORY, "
         "kafka://HOST:PORT[,HOST:PORT], or memory: (one process, for tests)"
     )

@@ -2,7 +2,7 @@
 
 import logging
 
-from deploy.dev.embedded import is_loopback
+from deploy.dev.plan import is_loopback
 from schemas.settings import PREFIX, Settings, SettingsError
 from stores.base import StoreUnavailable
 from stores.registry import SqlRegistry

@@ -6,6 +6,7 @@ import click
 
 NAMES = (
     "dev",
+    "stack",
     "gateway",
     "worker",
     "api",

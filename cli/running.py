@@ -10,18 +10,19 @@ from schemas.settings import PREFIX, Settings
 
 
 def located(settings: Settings) -> Settings:
-    """Return the settings with the ClickHouse of the running system, unless another one is named.
+    """Return the settings with the stores of the running system, unless a ClickHouse is named.
 
     Raises CommandFailed when nothing runs there.
     """
-    default = next(field.default for field in fields(Settings) if field.name == "clickhouse_url")
-    if settings.clickhouse_url != default:
+    defaults = {field.name: field.default for field in fields(Settings)}
+    if settings.clickhouse_url != defaults["clickhouse_url"]:
         return settings
     run = RunDirectory(Path(settings.home))
-    ports = run.ports()
-    if ports is None or "supervisor" not in run.pids():
+    urls = run.urls()
+    if not urls or "supervisor" not in run.pids():
         raise CommandFailed(
             f"nothing runs in {run.home}. Start it with `make run`, name its directory with {PREFIX}HOME, "
             f"or name a ClickHouse with {PREFIX}CLICKHOUSE_URL"
         )
-    return replace(settings, clickhouse_url=ports.clickhouse_url)
+    found = {name: url for name, url in urls.items() if getattr(settings, name) == defaults[name]}
+    return replace(settings, **found)

@@ -1,28 +1,33 @@
 """The ledger: shows, per partition, that every record that came in is accounted for exactly once.
 
 Offsets that the log still holds (topics keep 7 days) are counted one by one in the tables they went to;
-older ones stand by the row of `batches` that was written with their range.
+older ones, and those of earlier incarnations of the log, stand by the row of `batches` written with their
+range.
 """
 
-import asyncio
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 
-from bus.base import Bus
-from schemas.envelope import EnvelopeError, decode_dead
-from schemas.topics import DEAD, RAW, READERS, REJECTED, Coordinates, Partition
+from bus.base import Bus, LogChanged
+from console import offsets
+from console.offsets import Count, Whole
+from console.undelivered import Undelivered, undelivered
+from schemas.topics import DEAD, RAW, READERS, REJECTED, Partition
 from stores.base import Warehouse
 
-_UNDER_WAY_MAX = 100_000  # dead letters looked at that the quarantine worker has not stored yet
+TOPICS = (RAW, REJECTED, DEAD)
+
+_INC = re.compile(r"(?:^|;)inc=(\d+)(?:;|$)")
+"""The part of a worker's note (workers/intent.py) that says which incarnation its offset belongs to."""
 
 
 class Line(Struct, frozen=True):
     """The books of one partition; all figures are records.
 
-    `received` is the sum of the five outcomes and `in_flight`, plus `gaps`, minus `overlaps`. A gap is
-    an offset that no table knows, an overlap one that is there twice.
+    `received` and `overlaps` together are the five outcomes, `in_flight` and `gaps` together. A gap is an
+    offset that no table knows, an overlap each further place of an offset that stands in several.
     """
 
     topic: str
@@ -44,61 +49,28 @@ class Line(Struct, frozen=True):
         return self.gaps == 0 and self.overlaps == 0
 
 
-_WHOLE_RANGES = """
-SELECT
-    kp,
-    min(start) AS first,
-    sum(end - start) AS covered,
-    sum(stored) AS stored,
-    sum(duplicate) AS duplicate,
-    sum(dropped) AS dropped,
-    sum(dead) AS dead
-FROM batches
-WHERE topic = %(topic)s AND inc = %(inc)s AND end <= arrayElement(%(audited)s, kp + 1)
-GROUP BY kp
-"""
+class Books(Struct, frozen=True):
+    """All lines; `missing` names the first offsets of each gap that was found one by one."""
 
-_STRADDLING = """
-SELECT kp, max(end) AS audited
-FROM batches
-WHERE topic = %(topic)s AND inc = %(inc)s
-    AND start < arrayElement(%(starts)s, kp + 1) AND end > arrayElement(%(starts)s, kp + 1)
-GROUP BY kp
-"""
+    lines: Sequence[Line]
+    missing: Mapping[Partition, Sequence[int]]
 
-_WINDOW = "ko >= arrayElement(%(audited)s, kp + 1) AND ko < arrayElement(%(until)s, kp + 1)"
-_OF_TOPIC = "topic = %(topic)s AND inc = %(inc)s"
+    @property
+    def balanced(self) -> bool:
+        """Whether every offset of every partition is accounted for once."""
+        return all(line.balanced for line in self.lines)
 
-_RAW_OFFSETS = f"""
-SELECT kp, ko, 'stored' AS outcome FROM events WHERE {_OF_TOPIC} AND {_WINDOW}
-UNION ALL
-SELECT kp, ko, outcome FROM outcomes WHERE {_OF_TOPIC} AND {_WINDOW}
-UNION ALL
-SELECT DISTINCT src_kp AS kp, src_ko AS ko, 'dead' AS outcome
-FROM (SELECT src_kp, src_ko, src_kp AS kp, src_ko AS ko FROM quarantine
-      WHERE src_topic = %(topic)s AND src_inc = %(inc)s)
-WHERE {_WINDOW}
-"""  # noqa: S608 - put together from the constants above
+    def complaints(self) -> list[str]:
+        """Return a sentence for each partition that does not balance."""
+        return [self._complaint(line) for line in self.lines if not line.balanced]
 
-_LETTER_OFFSETS = f"""
-SELECT kp, ko, 'stored' AS outcome FROM quarantine WHERE {_OF_TOPIC} AND {_WINDOW}
-UNION ALL
-SELECT kp, ko, outcome FROM outcomes WHERE {_OF_TOPIC} AND {_WINDOW}
-"""  # noqa: S608 - put together from the constants above
-
-_BOOKS = """
-SELECT
-    kp,
-    count() AS found,
-    groupBitmap(ko) AS distinct_offsets,
-    countIf(outcome = 'stored') AS stored,
-    countIf(outcome = 'duplicate') AS duplicate,
-    countIf(outcome = 'dropped') AS dropped,
-    countIf(outcome = 'dead') AS dead,
-    countIf(outcome = 'erased') AS erased
-FROM ({offsets})
-GROUP BY kp
-"""
+    def _complaint(self, line: Line) -> str:
+        where = Partition(line.topic, line.partition)
+        named = offsets.named(self.missing.get(where, ()))
+        return (
+            f"{where} (incarnation {line.inc}) does not balance: {line.gaps} offsets are in no table"
+            f"{f' ({named})' if named else ''}, {line.overlaps} stand in more than one place"
+        )
 
 
 class _Window(Struct, frozen=True):
@@ -109,104 +81,77 @@ class _Window(Struct, frozen=True):
     until: Sequence[int]
 
 
-async def ledger(bus: Bus, warehouse: Warehouse, inc: int) -> list[Line]:
-    """Return a line per partition of every topic that a worker reads, for incarnation `inc` of the log.
+async def ledger(bus: Bus, warehouse: Warehouse, inc: int, *, history: bool = True) -> Books:
+    """Return the books of every partition of every topic that a worker reads.
 
-    Raises BusUnavailable, StoreUnavailable.
+    `inc` is the log's incarnation as it is set here; a worker's later one wins. Without `history` only what
+    the log still holds is looked at. Raises BusUnavailable, StoreUnavailable, and LogChanged if a log is
+    not the one that was read.
     """
-    # In this order: a dead letter is published before its range is committed, so what is dead below a
-    # commit read here is found below, on its way or in the quarantine.
-    windows = {topic: await _window(bus, topic) for topic in (RAW, REJECTED, DEAD)}
-    dead_under_way = await _dead_under_way(bus)
+    # Positions first, and the quarantine's among them: a dead letter is published before the range of its
+    # record is committed, so a record that is dead below a position read here is found later on, either in
+    # the quarantine or between the quarantine's position and the end of its topic.
+    committed = {topic: await bus.committed(topic, group=READERS[topic]) for topic in TOPICS}
+    inc = max([inc, *(_inc(note, inc) for read in committed.values() for _, note in read.values())])
+    windows = {topic: await _window(bus, topic, committed[topic], inc) for topic in TOPICS}
+    letters = Undelivered(bus, windows[DEAD].until, windows[DEAD].ends)
     lines: list[Line] = []
+    missing: dict[Partition, Sequence[int]] = {}
     for topic, window in windows.items():
-        lines += await _topic_lines(warehouse, topic, inc, window, dead_under_way)
-    return lines
+        if history:
+            lines += [_past_line(topic, old) for old in await offsets.past(warehouse, topic, inc)]
+        audited = await offsets.audited(warehouse, topic, inc, window.starts)
+        counts = await offsets.counted(warehouse, topic, inc, audited, window.until)
+        for kp, start in enumerate(audited):
+            span = offsets.Span(topic, kp, inc, start, max(window.until[kp], start))
+            count = counts.get(kp, Count())
+            lost = await undelivered(warehouse, letters, span, count)
+            whole = await offsets.whole(warehouse, topic, kp, inc, start) if history else None
+            lines.append(_line(span, window.ends[kp], whole or Whole(first=start), count, lost.on_the_way))
+            if lost.offsets:
+                missing[Partition(topic, kp)] = lost.offsets
+    return Books(lines, missing)
 
 
-async def _topic_lines(
-    warehouse: Warehouse, topic: str, inc: int, window: _Window, dead_under_way: set[Coordinates]
-) -> list[Line]:
-    about: dict[str, Any] = {"topic": topic, "inc": inc, "starts": window.starts, "until": window.until}
-    # A range that begins before the log does can only be judged as a whole.
-    straddling = {row["kp"]: row["audited"] for row in await warehouse.query(_STRADDLING, about)}
-    about["audited"] = [straddling.get(kp, start) for kp, start in enumerate(window.starts)]
-    offsets = _RAW_OFFSETS if topic == RAW else _LETTER_OFFSETS
-    whole, books = await asyncio.gather(
-        warehouse.query(_WHOLE_RANGES, about), warehouse.query(_BOOKS.format(offsets=offsets), about)
-    )
-    whole_by_kp = {row["kp"]: row for row in whole}
-    books_by_kp = {row["kp"]: row for row in books}
-    return [
-        _line(
-            Partition(topic, kp),
-            inc,
-            whole_by_kp.get(kp, {}),
-            books_by_kp.get(kp, {}),
-            audited=about["audited"][kp],
-            until=window.until[kp],
-            end=window.ends[kp],
-            under_way={c.ko for c in dead_under_way if (c.topic, c.kp, c.inc) == (topic, kp, inc)},
-        )
-        for kp in range(len(window.starts))
-    ]
-
-
-def _line(
-    partition: Partition,
-    inc: int,
-    whole: Mapping[str, int],
-    books: Mapping[str, int],
-    *,
-    audited: int,
-    until: int,
-    end: int,
-    under_way: set[int],
-) -> Line:
-    first = whole.get("first", audited)
-    distinct = books.get("distinct_offsets", 0)
-    expected = max(until - audited, 0)
-    # A dead event whose letter is not in the quarantine yet is on its way there, not missing.
-    dead_on_the_way = min(sum(audited <= ko < until for ko in under_way), expected - distinct)
+def _line(span: offsets.Span, end: int, whole: Whole, count: Count, on_the_way: int) -> Line:
     return Line(
-        topic=partition.topic,
-        partition=partition.index,
-        inc=inc,
-        received=end - first,
-        stored=whole.get("stored", 0) + books.get("stored", 0),
-        duplicate=whole.get("duplicate", 0) + books.get("duplicate", 0),
-        dropped=whole.get("dropped", 0) + books.get("dropped", 0),
-        dead=whole.get("dead", 0) + books.get("dead", 0),
-        erased=books.get("erased", 0),
-        in_flight=max(end - max(until, audited), 0) + dead_on_the_way,
-        gaps=(audited - first - whole.get("covered", 0)) + expected - distinct - dead_on_the_way,
-        overlaps=books.get("found", 0) - distinct,
+        topic=span.topic,
+        partition=span.kp,
+        inc=span.inc,
+        received=end - whole.first,
+        stored=whole.stored + count.stored,
+        duplicate=whole.duplicate + count.duplicate,
+        dropped=whole.dropped + count.dropped,
+        dead=whole.dead + count.dead,
+        erased=count.erased,
+        in_flight=end - span.until + on_the_way,
+        gaps=(span.start - whole.first - whole.known) + (span.width - count.known) - on_the_way,
+        overlaps=(whole.covered - whole.known) + (count.found - count.known),
     )
 
 
-async def _window(bus: Bus, topic: str) -> _Window:
-    # The commit is read before the end, so that the reader is never ahead of the log it reads.
-    committed = await bus.committed(topic, group=READERS[topic])
+def _past_line(topic: str, past: offsets.Past) -> Line:
+    """Return the line of a partition in an earlier incarnation: nothing of it is in flight any more."""
+    span = offsets.Span(topic, past.kp, past.inc, past.last, past.last)
+    return _line(span, past.last, past.whole, Count(), on_the_way=0)
+
+
+async def _window(bus: Bus, topic: str, committed: Mapping[Partition, tuple[int, str]], inc: int) -> _Window:
     ends = sorted((await bus.ends(topic)).items())
-    return _Window(
-        starts=[start for _, (start, _) in ends],
-        ends=[end for _, (_, end) in ends],
-        until=[
-            committed[partition][0] if partition in committed else start for partition, (start, _) in ends
-        ],
-    )
+    until = []
+    for partition, (start, end) in ends:
+        offset, note = committed.get(partition, (start, ""))
+        if _inc(note, inc) != inc:  # of an earlier log: in this one nothing has been read yet
+            offset = start
+        if offset > end:
+            raise LogChanged(
+                f"{partition} ends at offset {end}, but was read up to {offset}. If the topic was recreated "
+                "or lost records, raise PENSTOCK_BUS_INCARNATION by one for all processes"
+            )
+        until.append(offset)
+    return _Window([start for _, (start, _) in ends], [end for _, (_, end) in ends], until)
 
 
-async def _dead_under_way(bus: Bus) -> set[Coordinates]:
-    """Source coordinates of dead letters that are published but not yet in the quarantine."""
-    committed = await bus.committed(DEAD, group=READERS[DEAD])
-    found: set[Coordinates] = set()
-    for partition, (start, end) in (await bus.ends(DEAD)).items():
-        position = committed[partition][0] if partition in committed else start
-        for record in await bus.read(partition, start=position, end=min(end, position + _UNDER_WAY_MAX)):
-            try:
-                letter = decode_dead(record.value)
-            except EnvelopeError:
-                continue  # the quarantine worker keeps it as it is; it names no source
-            found.add(Coordinates(letter.src_inc, letter.src_topic, letter.src_kp, letter.src_ko))
-    return found
+def _inc(note: str, default: int) -> int:
+    found = _INC.search(note)
+    return int(found[1]) if found else default

@@ -24,8 +24,9 @@ def encode(value: Any) -> bytes:
 
 
 def respond(value: Any) -> Response:
-    """Answer with JSON."""
-    return Response(encode(value), media_type="application/json")
+    """Answer with JSON, which is the caller's alone: no proxy may keep it."""
+    headers = {"Cache-Control": "no-store"}
+    return Response(encode(value), headers=headers, media_type="application/json")
 
 
 def unfold(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 Rules named "rule N" are those of docs/protocols.md.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from types import UnionType
 from typing import Literal
@@ -181,6 +181,8 @@ class Dialect:
     title: str
     endpoints: tuple[Endpoint, ...]
     event_types: tuple[tuple[str, str], ...] = ()  # the producer's names and ours, for the documentation
+    named_properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By event name, the properties that the protocol itself names: all that is kept without consent."""
 
     def __post_init__(self) -> None:
         names = [endpoint.name for endpoint in self.endpoints]

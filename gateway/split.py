@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -61,6 +62,7 @@ class _Batch(Struct):
     events: list[Raw]
 
 
+@cache
 def _batch(events_max: int) -> Decode:
     """Return a decoder that keeps, of a large body, one event more than there may be.
 

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from schemas.envelope import Origin
+from schemas.tenants import TenantSettings
 from schemas.topics import Coordinates
 
 EventType = Literal[
@@ -79,6 +80,7 @@ class Event(Struct, kw_only=True, gc=False):
     extra: str = ""
     raw: str = ""
     # --- filled by the stages
+    settings: TenantSettings = TenantSettings()  # of its tenant, by the first stage
     allowed: int = CONSENT_ALL  # what `consent` allows, in the bits of workers/consent.py
     country: str = ""
     city: str = ""

@@ -91,10 +91,17 @@ class Permit(Struct, frozen=True):
 
 
 class KeyStore(Protocol):
-    """Rate limits (later: velocities). Holds nothing that correctness needs; it may forget at any time."""
+    """Rate limits and velocities. Holds nothing that correctness needs; it may forget at any time."""
 
     async def take(self, limits: Sequence[Limit]) -> Permit:
         """Take one permit from every limit, or from none if one refuses. Raises StoreUnavailable."""
+
+    async def count(self, counts: Mapping[str, int], keep_ms: int) -> Sequence[int]:
+        """Add each number (>= 0) to the counter of that name and return what it then holds, in order.
+
+        A counter begins at 0 and is kept for `keep_ms` from its first addition on, or longer; 0 only
+        reads. One round trip, however many. Raises StoreUnavailable.
+        """
 
     async def probe(self) -> None:
         """Return if the store answers, else raise StoreUnavailable."""

@@ -30,7 +30,8 @@ def _pass_by(point: Point) -> None:
     """Do nothing: no crash is asked for."""
 
 
-def _armed(spec: str) -> Callable[[Point], None]:
+def armed(spec: str) -> Callable[[Point], None]:
+    """Return the function that crashes at "point" or "point:n". Raises ValueError."""
     name, _, nth = spec.partition(":")
     if name not in POINTS:
         raise ValueError(f"{CRASH_AT}: {name} is not one of {', '.join(POINTS)}")
@@ -46,4 +47,4 @@ def _armed(spec: str) -> Callable[[Point], None]:
     return crash
 
 
-crash_point: Callable[[Point], None] = _armed(os.environ[CRASH_AT]) if CRASH_AT in os.environ else _pass_by
+crash_point: Callable[[Point], None] = armed(os.environ[CRASH_AT]) if CRASH_AT in os.environ else _pass_by

@@ -49,12 +49,15 @@ class Written:
     async def kill_inserts(self, claim: Claim) -> None:
         """End every insert for the partition that is still running, ours or a frozen predecessor's.
 
-        A server that knows no KILL QUERY, or does not let us, is left alone: the tokens of late inserts
-        collide with ours, and the rows are counted afterwards in any case. Raises StoreUnavailable.
+        Another database of the server may be another installation, with the same topics. A server that
+        knows no KILL QUERY, or does not let us, is left alone: the tokens of late inserts collide with
+        ours, and the rows are counted afterwards in any case. Raises StoreUnavailable.
         """
         try:
             await self._warehouse.execute(
-                "KILL QUERY WHERE startsWith(query_id, %(prefix)s) SYNC", {"prefix": query_prefix(claim)}
+                "KILL QUERY WHERE startsWith(query_id, %(prefix)s) "
+                "AND current_database = currentDatabase() SYNC",
+                {"prefix": query_prefix(claim)},
             )
         except QueryRefused:
             return

@@ -15,15 +15,12 @@ from bus import open_bus
 from bus.base import Bus
 from schemas.settings import Settings, SettingsError
 from stores.base import Warehouse
-from stores.geo import Geo
-from stores.registry import open_registry
-from stores.warehouse import open_warehouse
 from workers import admin
 from workers.partitions import Partitions
 from workers.pipeline import Pipeline, Worker
 from workers.pipelines import PIPELINES
 from workers.recovery import Written
-from workers.resources import Resources
+from workers.resources import open_resources
 from workers.sink import Sink
 
 STOP_S = 15.0
@@ -47,16 +44,12 @@ async def run_worker(name: str, settings: Settings) -> None:
     if name not in PIPELINES:
         raise SettingsError(f"there is no pipeline {name!r}; there are {', '.join(PIPELINES)}")
     sock = admin.bind(settings)
-    async with (
-        open_bus(settings) as bus,
-        open_warehouse(settings) as warehouse,
-        open_registry(settings) as registry,
-    ):
-        with Geo(settings.geoip_db) as geo, stop_signal() as stop:
-            pipeline = PIPELINES[name](Resources(settings, warehouse, registry, geo))
+    async with open_bus(settings) as bus, open_resources(settings) as use:
+        with stop_signal() as stop:
+            pipeline = PIPELINES[name](use)
             gc.collect()
             gc.freeze()  # what start-up made lives until the end
-            await run_pipeline(pipeline, bus=bus, warehouse=warehouse, stop=stop, sock=sock)
+            await run_pipeline(pipeline, bus=bus, warehouse=use.warehouse, stop=stop, sock=sock)
 
 
 async def run_pipeline(

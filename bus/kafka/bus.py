@@ -14,12 +14,12 @@ from aiokafka.structs import TopicPartition
 from bus.base import BusUnavailable, Owner, Record, Taken
 from bus.kafka.cluster import Cluster
 from bus.kafka.connection import is_loopback
-from bus.kafka.consumer import as_taken, lone_consumer, named
+from bus.kafka.consumer import as_taken, lone_consumer, named, stop
 from bus.kafka.keeper import connector, discard
 from bus.kafka.publisher import Publisher
 from bus.kafka.quiet import quieten
 from bus.kafka.subscription import KafkaSubscription
-from bus.kafka.topics import create_topics, verify_topics
+from bus.kafka.topics import create_topics, in_sync_min, verify_topics
 from schemas.settings import Settings
 from schemas.topics import ALL, Partition
 
@@ -93,7 +93,7 @@ class KafkaBus:
         except (KafkaError, TimeoutError) as error:
             raise BusUnavailable(f"{partition} cannot be read: {error!r}") from error
         finally:
-            await consumer.stop()
+            await stop(consumer)
 
     async def probe(self) -> None:
         """Return if Kafka would take a record now, else raise BusUnavailable within 1.5 s."""
@@ -112,6 +112,8 @@ class KafkaBus:
             for leader in found[topic]:
                 if leader.node is None:
                     raise BusUnavailable(f"{leader.partition} has no leader")
+                if leader.in_sync < in_sync_min(self._settings):
+                    raise BusUnavailable(f"{leader.partition} has {leader.in_sync} replicas in sync, too few")
 
     async def _check_topics(self) -> None:
         """Say what is wrong with the topics. On a development machine, make those that are missing first."""

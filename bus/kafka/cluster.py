@@ -22,7 +22,7 @@ from aiokafka.protocol.offset import OffsetRequest
 from msgspec import Struct
 
 from bus.base import BusUnavailable, Fenced, Mark
-from bus.kafka.connection import arguments
+from bus.kafka.connection import arguments, hang_up
 from schemas.settings import Settings
 from schemas.topics import Partition
 
@@ -139,7 +139,7 @@ class Cluster:
         client, self._client = self._client, None
         self._coordinators.clear()
         if client is not None:
-            await client.close()
+            await hang_up(client)
 
     async def _coordinator_says(self, client: AIOKafkaClient, group: str, request: Any) -> Any:
         node = self._coordinators.get(group)
@@ -176,7 +176,7 @@ class Cluster:
                 try:
                     await client.bootstrap()
                 except BaseException:
-                    await client.close()
+                    await hang_up(client)
                     raise
                 self._client = client
             return self._client

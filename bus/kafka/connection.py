@@ -1,11 +1,16 @@
 """How Kafka is reached: addresses, TLS and SASL, as the settings say."""
 
+import asyncio
 import ssl
+from contextlib import suppress
 from typing import Any
+
+from aiokafka.client import AIOKafkaClient
 
 from schemas.settings import Settings, SettingsError
 
 SCHEME = "kafka://"
+HANG_UP_S = 1.0
 _LOOPBACK = ("127.", "localhost", "[::1]")
 
 
@@ -40,6 +45,13 @@ def arguments(settings: Settings) -> dict[str, Any]:
         chosen["sasl_plain_username"] = settings.kafka_user
         chosen["sasl_plain_password"] = settings.kafka_password
     return chosen
+
+
+async def hang_up(client: AIOKafkaClient) -> None:
+    """Close its connections, but not wait long: one that still has to send waits for its peer to read."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HANG_UP_S):
+            await client.close()
 
 
 def _protocol(settings: Settings) -> str:

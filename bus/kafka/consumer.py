@@ -1,5 +1,7 @@
 """aiokafka's consumers, set so that nothing is skipped and nothing is committed behind our back."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +10,11 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.structs import TopicPartition
 
 from bus.base import Taken
-from bus.kafka.connection import arguments
+from bus.kafka.connection import arguments, hang_up
 from schemas.settings import Settings
 from schemas.topics import Partition
+
+log = logging.getLogger(__name__)
 
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 2_000
@@ -22,6 +26,7 @@ FETCH_WAIT_MS = 100
 """aiokafka asks a broker one thing at a time: so long may new data of one partition wait for another."""
 FETCH_BYTES_MAX = 16 * 2**20
 PARTITION_FETCH_BYTES_MAX = 2**20
+LEAVE_S = 5.0
 
 
 def group_consumer(settings: Settings, group: str) -> AIOKafkaConsumer:
@@ -45,6 +50,18 @@ def group_consumer(settings: Settings, group: str) -> AIOKafkaConsumer:
 def lone_consumer(settings: Settings) -> AIOKafkaConsumer:
     """Make a reader outside any group."""
     return AIOKafkaConsumer(**arguments(settings), **_reading())
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group and close. Where Kafka does not answer, go without a word; nothing is left running."""
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await consumer.stop()
+    except TimeoutError:
+        log.warning("Kafka did not answer; a consumer left without a word")
+        if consumer._fetcher is not None:
+            await consumer._fetcher.close()
+        await hang_up(consumer._client)
 
 
 def named(partition: Partition) -> TopicPartition:

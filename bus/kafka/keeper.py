@@ -12,9 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from bus.kafka.connection import arguments
+from bus.kafka.connection import arguments, hang_up
 from schemas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -118,14 +117,20 @@ class Keeper:
                 self.producer = None
                 self._ready.clear()
                 self._load.abandon()
-                await self._discard(current)
+                await self._discard_safely(current)
+
+    async def _discard_safely(self, producer: Producer) -> None:
+        try:
+            await self._discard(producer)
+        except Exception:
+            log.exception("a Kafka producer could not be ended properly; going on without it")
 
     async def _connect_at_last(self) -> Producer:
         wait_s = RETRY_FIRST_S
         while True:
             try:
                 connected: Producer = await self._connect()
-            except (KafkaError, TimeoutError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, all there is to do is to try again
                 if wait_s == RETRY_FIRST_S:
                     log.warning("no connection to Kafka: %r", error)
                 await asyncio.sleep(wait_s)
@@ -193,4 +198,4 @@ async def discard(producer: AIOKafkaProducer) -> None:
         task.cancel()
         await asyncio.wait([task], timeout=0.05)
     producer._closed = True
-    await producer.client.close()
+    await hang_up(producer.client)

@@ -5,7 +5,6 @@ a member that lost a partition and joined again cannot commit for it by accident
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,17 +14,15 @@ from aiokafka.structs import TopicPartition
 
 from bus.base import Batch, BusUnavailable, Claim, Fenced, LogChanged, Mark, Owner
 from bus.kafka.cluster import Cluster
-from bus.kafka.consumer import as_taken, group_consumer, named
+from bus.kafka.consumer import as_taken, group_consumer, named, stop
 from bus.kafka.ownership import Handover
 from bus.kafka.position import Position
 from bus.limits import refuse_long_note
 from schemas.settings import Settings
 from schemas.topics import Partition
 
-log = logging.getLogger(__name__)
-
-JOIN_S = 15.0
-LEAVE_S = 10.0
+JOIN_S = 10.0
+TOPIC_S = 0.2
 SILENT_S = 60.0
 HOLES_MAX = 3
 
@@ -46,25 +43,22 @@ class KafkaSubscription:
 
     async def join(self) -> None:
         """Connect and ask for a place in the group; partitions come later. Raises BusUnavailable."""
+        problem = f"cannot join {self._group} on {self._topic}"
         try:
             async with asyncio.timeout(JOIN_S):
                 await self._consumer.start()
-                if self._topic not in await self._cluster.leaders([self._topic]):
-                    raise BusUnavailable(
-                        f"topic {self._topic} does not exist; `penstock topics create` makes it"
-                    )
-        except (KafkaError, TimeoutError) as error:
-            await self._consumer.stop()
-            raise BusUnavailable(f"cannot join {self._group} on {self._topic}: {error!r}") from error
-        except BusUnavailable:
-            await self._consumer.stop()
-            raise
+                while self._topic not in await self._cluster.leaders([self._topic]):
+                    problem = f"topic {self._topic} does not exist; `penstock topics create` makes it"
+                    await asyncio.sleep(TOPIC_S)  # unless it is being made just now
+        except (KafkaError, TimeoutError, BusUnavailable) as error:
+            await stop(self._consumer)
+            raise BusUnavailable(f"{problem}: {error!r}") from error
         self._consumer.subscribe([self._topic], listener=self._handover)
 
     async def take(self, *, records_max: int, bytes_max: int, wait_ms: int) -> Sequence[Batch]:
         """Return what is there, as Subscription promises.
 
-        Raises LogChanged, what the owner raised, or BusUnavailable when aiokafka gave up.
+        Raises LogChanged, what the owner raised, or BusUnavailable (if it comes again: subscribe anew).
         """
         deadline = time.monotonic() + wait_ms / 1000
         while True:
@@ -113,11 +107,7 @@ class KafkaSubscription:
             if self._fetching is not None:
                 self._fetching.cancel()
                 await asyncio.wait([self._fetching])
-            try:
-                async with asyncio.timeout(LEAVE_S):
-                    await self._consumer.stop()
-            except TimeoutError:
-                log.warning("%s: left the group without a word, Kafka did not answer", self._group)
+            await stop(self._consumer)
 
     def _raise_failure(self) -> None:
         failure, self._handover.failure = self._handover.failure, None

@@ -23,8 +23,7 @@ async def create_topics(settings: Settings, topics: Sequence[str] = ALL) -> list
 
     Nothing that exists is changed. Raises BusUnavailable.
     """
-    async with asyncio.timeout(ANSWER_S):
-        return await _with_admin(settings, lambda admin: _create(admin, settings, topics))
+    return await _with_admin(settings, lambda admin: _create(admin, settings, topics))
 
 
 async def verify_topics(settings: Settings, topics: Sequence[str] = ALL) -> list[str]:
@@ -41,9 +40,14 @@ def wanted(settings: Settings) -> Mapping[str, str]:
         "cleanup.policy": "delete",
         "retention.ms": str(RETENTION_MS),
         "max.message.bytes": str(MESSAGE_BYTES_MAX),
-        "min.insync.replicas": "2" if settings.bus_replicas > 1 else "1",
+        "min.insync.replicas": str(in_sync_min(settings)),
         "unclean.leader.election.enable": "false",
     }
+
+
+def in_sync_min(settings: Settings) -> int:
+    """Return how many replicas must have a record before it counts as durable."""
+    return 2 if settings.bus_replicas > 1 else 1
 
 
 async def _with_admin(settings: Settings, use: Any) -> list[str]:
@@ -79,7 +83,18 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequen
             said.append(
                 f"{topic}: made, {settings.bus_partitions} partitions, {settings.bus_replicas} replicas"
             )
+        await _wait_for_leaders(admin, missing)
     return said + await _differences(admin, settings, there)
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> None:
+    """Return when the brokers know the new topics too, which is a moment after the controller made them."""
+    while True:
+        described = (await _described(admin, topics)).values()
+        leaders = [partition["leader"] for topic in described for partition in topic["partitions"]]
+        if len(described) == len(topics) and all(leader >= 0 for leader in leaders):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _verify(admin: AIOKafkaAdminClient, settings: Settings, topics: Sequence[str]) -> list[str]:

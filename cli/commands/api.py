@@ -20,10 +20,13 @@ async def _serve(settings: Settings) -> None:
     from cli.process import settle
     from console.app import create_admin, create_app
     from console.server import serve
+    from gateway.server import bind
     from stores.keys import open_keys
     from stores.registry import open_registry
     from stores.warehouse import open_warehouse
 
+    sock = bind(settings.host, settings.api_port or settings.port + 1)
+    admin_sock = bind(settings.admin_host, settings.admin_port)
     async with (
         open_warehouse(settings) as warehouse,
         open_registry(settings) as registry,
@@ -33,4 +36,4 @@ async def _serve(settings: Settings) -> None:
         app = create_app(warehouse, registry, keys)
         admin = create_admin(warehouse, registry, keys)
         settle()
-        await serve(app, admin, settings)
+        await serve(app, sock, admin=admin, admin_sock=admin_sock)

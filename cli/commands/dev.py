@@ -1,12 +1,7 @@
 """`penstock dev`: the whole system on this machine, on the embedded default. What `make run` starts."""
 
-import asyncio
-import sys
-from pathlib import Path
-
 import click
 
-from cli.errors import CommandFailed
 from cli.options import with_settings
 from schemas.settings import Settings
 
@@ -21,45 +16,11 @@ def command(settings: Settings, *, gateways: int, workers: int, follow_parent: b
 
     Everything is kept in the directory --home. Ctrl-C stops all and loses nothing.
     """
+    from cli.supervised import run_system
     from deploy.dev.embedded import plan
-    from deploy.dev.rundir import AlreadyRuns, RunDirectory
-    from deploy.dev.supervisor import StartFailed, supervise
-    from deploy.dev.welcome import text
 
-    run = RunDirectory(Path(settings.home))
-    try:
-        lock_fd = run.lock()
-        laid_out = plan(settings, run, gateways=gateways, workers=workers)
-        say(f"state and logs are in {run.home}")
-        work = supervise(
-            laid_out,
-            run,
-            lock_fd,
-            say=say,
-            welcome=lambda: _write(text(laid_out.ports, settings.home, _called())),
-            follow_parent=follow_parent,
-        )
-        asyncio.run(work)
-    except (AlreadyRuns, StartFailed) as error:
-        raise CommandFailed(str(error)) from None
-
-
-def _called() -> str:
-    """Return how the command is called from a shell that stands where we stand."""
-    script = Path(sys.executable).with_name("penstock")
-    if not script.exists():
-        return f"{sys.executable} -m cli"
-    return str(script.relative_to(Path.cwd())) if script.is_relative_to(Path.cwd()) else str(script)
-
-
-def say(line: str) -> None:
-    """Tell the operator something, at once."""
-    _write(f"penstock: {line}\n")
-
-
-def _write(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError:
-        return  # the terminal is gone; the system is not
+    run_system(
+        settings,
+        lambda run: plan(settings, run, gateways=gateways, workers=workers),
+        follow_parent=follow_parent,
+    )

@@ -35,8 +35,11 @@ def find_java() -> Path | None:
         return None
 
 
-def prepare(directory: Path, port: int, controller_port: int) -> Server:
-    """Format the storage where it is new, and describe the broker. Raises ServerFailed."""
+def prepare(directory: Path, port: int, controller_port: int, *, advertised: int | None = None) -> Server:
+    """Format the storage where it is new, and describe the broker. Raises ServerFailed.
+
+    Clients are told to come to the port `advertised`; by default to `port`, where it listens.
+    """
     libs, java = find(), find_java()
     if libs is None:
         raise ServerFailed("Kafka's jars are not here: run `make tools` once")
@@ -46,7 +49,7 @@ def prepare(directory: Path, port: int, controller_port: int) -> Server:
         )
     directory.mkdir(parents=True, exist_ok=True)
     properties = directory / "server.properties"
-    properties.write_text(_properties(directory / "data", port, controller_port))
+    properties.write_text(_properties(directory / "data", port, controller_port, advertised or port))
     launch = (str(java), *_java_options(), "-cp", f"{libs}/*")
     if not (directory / "data" / "meta.properties").exists():
         _format(launch, properties)
@@ -78,13 +81,13 @@ def _format(launch: tuple[str, ...], properties: Path) -> None:
         raise ServerFailed(f"Kafka could not format its storage:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
-def _properties(data: Path, port: int, controller_port: int) -> str:
+def _properties(data: Path, port: int, controller_port: int, advertised: int) -> str:
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "log.dirs": data,
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised}",
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
         # A broker that was killed is let back in only when its last session is over.

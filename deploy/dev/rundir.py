@@ -5,6 +5,7 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,17 +19,16 @@ class AlreadyRuns(RuntimeError):
 
 
 class Ports(Struct, frozen=True):
-    """Where a running system listens, all on loopback. `admin` is by part name."""
+    """Where a running system listens, all on loopback; 0: not part of it. `admin` is by part name."""
 
     gateway: int
     api: int
     clickhouse: int
     admin: dict[str, int]
-
-    @property
-    def clickhouse_url(self) -> str:
-        """Where the embedded ClickHouse is, as a setting."""
-        return f"clickhouse://127.0.0.1:{self.clickhouse}/penstock"
+    kafka: int = 0
+    kafka_controller: int = 0
+    postgres: int = 0
+    redis: int = 0
 
 
 class RunDirectory:
@@ -43,11 +43,15 @@ class RunDirectory:
         """Take the lock and return its descriptor, which every part must inherit.
 
         A lock of this kind lasts until the last process that inherited it ends, so it also waits
-        for parts that are still stopping after a supervisor was killed. Raises AlreadyRuns.
+        for parts that are still stopping after a supervisor was killed. Raises AlreadyRuns, and
+        SettingsError for a directory that cannot be written.
         """
-        self.run.mkdir(parents=True, exist_ok=True)
-        self.log.mkdir(exist_ok=True)
-        fd = os.open(self.run / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+            self.log.mkdir(exist_ok=True)
+            fd = os.open(self.run / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise SettingsError(f"{self.home} cannot hold the state: {error.strerror}") from None
         deadline = time.monotonic() + patience_s
         while True:
             try:
@@ -93,8 +97,10 @@ class RunDirectory:
         """Forget a part that ended."""
         (self.run / f"{name}.pid").unlink(missing_ok=True)
 
-    def write_ports(self, ports: Ports) -> None:
-        """Publish where this system listens."""
+    def write_ports(self, ports: Ports, urls: Mapping[str, str]) -> None:
+        """Publish where this system listens, and the settings that reach its stores."""
+        # Only its owner reads the second file: a URL may hold a password.
+        self._write("urls.json", msgspec.json.format(msgspec.json.encode(urls)) + b"\n", mode=0o600)
         self._write("ports.json", msgspec.json.format(msgspec.json.encode(ports)) + b"\n")
 
     def ports(self) -> Ports | None:
@@ -104,12 +110,21 @@ class RunDirectory:
         except (OSError, msgspec.DecodeError):
             return None
 
+    def urls(self) -> dict[str, str]:
+        """Return the settings that reach the stores of the system that runs here; none: it does not."""
+        try:
+            return msgspec.json.decode((self.run / "urls.json").read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.DecodeError):
+            return {}
+
     def remove_ports(self) -> None:
         """Say that nothing listens any more."""
+        (self.run / "urls.json").unlink(missing_ok=True)
         (self.run / "ports.json").unlink(missing_ok=True)
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes, mode: int = 0o644) -> None:
         unfinished = self.run / f".{name}.new"
+        unfinished.touch(mode)
         unfinished.write_bytes(content)
         unfinished.rename(self.run / name)
 

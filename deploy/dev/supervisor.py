@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from deploy.dev.child import Child, Inherited, Say, start
-from deploy.dev.embedded import Plan
 from deploy.dev.logs import LogFile
+from deploy.dev.plan import Plan
 from deploy.dev.rundir import RunDirectory
 from deploy.dev.server import Server
 
@@ -53,7 +53,7 @@ class Supervisor:
 
     async def start(self, plan: Plan) -> None:
         """Bring everything up and return when it serves. Raises StartFailed."""
-        self._run.write_ports(plan.ports)
+        self._run.write_ports(plan.ports, plan.urls)
         await self._bring_up(plan.stores)
         await self._run_to_end(plan.migrate)
         # A later rank stops first: the gateways, before anything that they or the workers need.

@@ -1,6 +1,6 @@
 """alana: shop front-ends that ask for recommendations."""
 
-from dialects.alana.mapping import NAMES, to_event
+from dialects.alana.mapping import NAMED_PROPERTIES, NAMES, to_event
 from dialects.alana.replies import BatchReply, reply
 from dialects.alana.rules import validate
 from dialects.alana.wire import Event
@@ -41,4 +41,5 @@ DIALECT = Dialect(
     title="Shop front-ends for recommendations",
     endpoints=(EVENTS,),
     event_types=tuple(NAMES.values()),
+    named_properties=NAMED_PROPERTIES,
 )

@@ -28,6 +28,15 @@ NAMES: dict[type, tuple[str, EventType]] = {
 
 _COMMON = ("eventType", "visitorId", "userId")  # they have columns of their own
 
+NAMED_PROPERTIES: dict[str, tuple[str, ...]] = {
+    "search": ("query",),
+    "category-view": ("categoryPath",),
+    "detail-page-view": ("productId",),
+    "add-to-cart": ("productId",),
+    "purchase-complete": ("productIds", "revenue", "currency"),
+}
+"""What the protocol requires of each type, in its own words."""
+
 
 def to_event(envelope: Envelope) -> Event:
     """Map one accepted event; all but the common fields are its properties. Raises MappingError."""

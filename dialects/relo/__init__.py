@@ -2,7 +2,7 @@
 
 from dialects.base import Answer, Auth, Dialect, Endpoint, Ids, Limits, Rate
 from dialects.bodies import Fault, refuse
-from dialects.relo.mapping import NAMES, to_event
+from dialects.relo.mapping import NAMED_PROPERTIES, NAMES, to_event
 from dialects.relo.replies import BatchReply, reply
 from dialects.relo.rules import validate
 from dialects.relo.wire import Event
@@ -38,4 +38,5 @@ DIALECT = Dialect(
     title="Server-side retail tracking",
     endpoints=(BATCH,),
     event_types=tuple(NAMES.values()),
+    named_properties=NAMED_PROPERTIES,
 )

@@ -32,6 +32,17 @@ NAMES: dict[type, tuple[str, EventType]] = {
     Custom: ("custom", "custom"),
 }
 
+_PURCHASE = ("order_id", "revenue", "currency", "product_id", "product_name", "product_line", "quantity")
+
+NAMED_PROPERTIES: dict[str, tuple[str, ...]] = {
+    "page_view": ("url",),
+    "view_product": ("product_id", "price"),
+    "add_to_cart": ("product_id", "price", "quantity"),
+    "begin_checkout": ("cart_value",),
+    "purchase": _PURCHASE,
+}
+"""What the protocol's tables name in `props`; install and custom have nothing of their own."""
+
 
 def to_event(envelope: Envelope) -> Event:
     """Map one accepted event. Raises MappingError."""

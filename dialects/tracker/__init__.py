@@ -7,6 +7,7 @@ from dialects.bodies import Fault
 from dialects.tracker import replies
 from dialects.tracker.mapping import (
     EVENT_TYPES,
+    NAMED_PROPERTIES,
     conversion_to_event,
     interaction_to_event,
     track_to_event,
@@ -111,4 +112,5 @@ DIALECT = Dialect(
         ("view with a product_id", "product_viewed"),
         ("any other name of a conversion", "custom"),
     ),
+    named_properties=NAMED_PROPERTIES,
 )

@@ -25,6 +25,9 @@ EVENT_TYPES: dict[str, EventType] = {
 }
 """All other names of the conversion endpoint are `custom`; a view of a product is `product_viewed`."""
 
+NAMED_PROPERTIES = dict.fromkeys(EVENT_TYPES, ("product_id",))
+"""`metadata` is the producer's own."""
+
 _METADATA: Shape[Metadata] = Shape(Metadata)
 
 

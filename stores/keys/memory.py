@@ -1,7 +1,7 @@
-"""Rate limits of one process, in its memory."""
+"""Rate limits and counters of one process, in its memory."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from stores.base import Limit, Permit
@@ -13,16 +13,24 @@ NS_PER_MS = 1_000_000
 BUCKETS_MAX = 1_000_000
 """About 200 MB when full. Half of them written within one period: the oldest are forgotten, and so full."""
 
+COUNTERS_MAX = 400_000
+"""About 60 MB when full. Half of them begun within the time they are kept: the oldest are forgotten."""
+
 
 class MemoryKeys:
     """Implements stores.base.KeyStore. `clock_ns` never goes back."""
 
     def __init__(
-        self, *, clock_ns: Callable[[], int] = time.monotonic_ns, buckets_max: int = BUCKETS_MAX
+        self,
+        *,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        buckets_max: int = BUCKETS_MAX,
+        counters_max: int = COUNTERS_MAX,
     ) -> None:
         self._clock_ns = clock_ns
         self._keep_ms = 1_000
         self._full_at = Recent[int](entries_max=buckets_max, keep=self._keep_ms * NS_PER_MS)
+        self._counted = Recent[int](entries_max=counters_max, keep=0)
 
     async def take(self, limits: Sequence[Limit]) -> Permit:
         """Take one permit from every limit, or from none if one refuses."""
@@ -57,6 +65,19 @@ class MemoryKeys:
             if answer is UNLIMITED or permit.remaining < answer.remaining:
                 answer = permit
         return answer
+
+    async def count(self, counts: Mapping[str, int], keep_ms: int) -> Sequence[int]:
+        """Add to the counters; a counter that is added to again and again is kept on."""
+        now = self._clock_ns()
+        counted = self._counted
+        counted.keep_at_least(keep_ms * NS_PER_MS)
+        totals: list[int] = []
+        for name, number in counts.items():
+            total = (counted.get(name) or 0) + number
+            if number:
+                counted.put(name, total, now)
+            totals.append(total)
+        return totals
 
     async def probe(self) -> None:
         """Return: memory always answers."""

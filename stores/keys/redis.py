@@ -6,7 +6,7 @@ a few round trips, and one connection is enough.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 from redis.asyncio import Redis
@@ -16,10 +16,14 @@ from redis.exceptions import RedisError
 
 from schemas.settings import SettingsError
 from stores.base import Limit, Permit, StoreUnavailable
+from stores.keys import counters
 from stores.keys.gcra import interval_of, permit_of, tightest
 
 TIMEOUT_S = 0.15
 """A rate limit may hold a request up for so long, and no longer."""
+
+COUNT_TIMEOUT_S = 1.0
+"""Counters are asked for by a worker with a batch, never by a request."""
 
 CONNECT_TIMEOUT_S = 2.0
 """TLS and a password over a distance take several round trips; no request waits for them."""
@@ -93,6 +97,7 @@ class RedisKeys:
         self._waiting: list[_Ask] = []
         self._sender: asyncio.Task[None] | None = None
         self._connector: asyncio.Task[None] | None = None
+        self._counting = asyncio.Lock()  # one call under way, as with the limits
         self._up = False
 
     async def take(self, limits: Sequence[Limit]) -> Permit:
@@ -121,14 +126,32 @@ class RedisKeys:
                 _answer(asks, await self._call(asks))
         except StoreUnavailable as error:
             failure = error
-            self._up = False
-            self._connector = asyncio.create_task(self._connect())
+            self._lose()
         finally:
             self._sender = None
             for ask in (*asks, *self._waiting):
                 if not ask.answer.done():
                     ask.answer.set_exception(failure)
             self._waiting = []
+
+    async def count(self, counts: Mapping[str, int], keep_ms: int) -> Sequence[int]:
+        """Add to the counters. Raises StoreUnavailable, after 1 s at most."""
+        if not counts:
+            return []
+        async with self._counting:
+            if not self._up:
+                raise StoreUnavailable("the key store is down")
+            try:
+                async with asyncio.timeout(COUNT_TIMEOUT_S):
+                    return await counters.count(self._client, counts, keep_ms)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._lose()
+                raise _unavailable(error) from None
+
+    def _lose(self) -> None:
+        self._up = False
+        if self._connector is None or self._connector.done():
+            self._connector = asyncio.create_task(self._connect())
 
     async def _connect(self) -> None:
         """Try until the server answers."""

@@ -1,8 +1,11 @@
-"""Rate limits of all processes together; while the store is down, each process decides alone."""
+"""Rate limits of all processes together; while the store is down, each process decides alone.
+
+Counters are only ever shared: what one process saw is no answer, so `count` raises then.
+"""
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from stores.base import Limit, Permit, StoreUnavailable
@@ -125,6 +128,10 @@ class SharedLimits:
         if not grant.permits:
             lease.refused_ns = now + min(grant.permit.retry_after_ms, DRAW_MS) * NS_PER_MS
         self._leases.put(limit.key, lease, now)
+
+    async def count(self, counts: Mapping[str, int], keep_ms: int) -> Sequence[int]:
+        """Add to the counters. Raises StoreUnavailable."""
+        return await self._store.count(counts, keep_ms)
 
     async def probe(self) -> None:
         """Return if the store answers, else raise StoreUnavailable: limits are per process then."""

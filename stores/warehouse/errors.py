@@ -4,6 +4,7 @@ For an insert the question is who is at fault: the engine (try again), a row (sp
 installation (stop). An unknown code is taken for the engine's fault: a block is never given up by mistake.
 """
 
+import re
 import struct
 from decimal import DecimalException
 
@@ -107,6 +108,8 @@ _ENCODING = (
     OverflowError,
 )
 
+_CODE = re.compile(r"^Code: \d+\.\s*")
+
 DRIVER_ERRORS = (*_CONNECTION, *_ENCODING)
 """All that a call of the driver may raise."""
 
@@ -154,8 +157,9 @@ def _misconfigured(error: driver.ServerException, where: object) -> StoreMisconf
 
 
 def _unreachable(error: Exception, where: object) -> StoreUnavailable:
-    reason = str(error).strip().splitlines()
-    return StoreUnavailable(f"ClickHouse at {where} does not answer ({reason[-1] if reason else 'closed'})")
+    lines = str(error).strip().splitlines()
+    reason = _CODE.sub("", lines[-1]) if lines else "the connection was closed"
+    return StoreUnavailable(f"ClickHouse at {where} does not answer: {reason}")
 
 
 def _name(error: driver.ServerException) -> str:

@@ -59,7 +59,7 @@ class Stack:
         argv = [str(Path(sys.executable).with_name("penstock")), "stack"]
         argv += ["--port", str(self.port), "--home", str(self.var), "--workers", str(self._workers)]
         for proxy in self.proxies:
-            argv += ["--proxy", f"{proxy.name}={proxy.port}"]
+            argv += ["--proxy", proxy.name, str(proxy.port)]
         return argv
 
     def clickhouse_port(self) -> int:

@@ -11,6 +11,7 @@ from stores.base import KeyStore, Limit, Permit
 HOUR_MS = 3_600_000
 
 Make = Callable[..., Limit]
+Name = Callable[[str], str]
 
 
 @pytest.fixture
@@ -22,6 +23,13 @@ def limit() -> Make:
         return Limit(f"{test}|{key}", requests, period_ms)
 
     return make
+
+
+@pytest.fixture
+def name() -> Name:
+    """Make names of counters that no other test uses."""
+    test = uuid.uuid4().hex
+    return lambda key: f"{test}|{key}"
 
 
 async def take_all(keys: KeyStore, *limits: Limit) -> list[Permit]:
@@ -118,6 +126,36 @@ class KeysContract:
         permit = await keys.take([limit(requests, period_ms=period_ms)])
         assert (permit.allowed, permit.limit) == (True, requests)
         assert permit.remaining <= requests
+
+    async def test_counters_add_up(self, keys: KeyStore, name: Name) -> None:
+        assert await keys.count({name("a"): 3, name("b"): 1}, HOUR_MS) == [3, 1]
+        assert await keys.count({name("b"): 2, name("c|é 1\n"): 5, name("a"): 0}, HOUR_MS) == [3, 5, 3]
+
+    async def test_a_counter_that_is_only_read_is_not_begun(self, keys: KeyStore, name: Name) -> None:
+        assert await keys.count({name("a"): 0}, 100) == [0]
+        await self.wait(60)
+        assert await keys.count({name("a"): 1}, 100) == [1]
+        await self.wait(60)
+        assert await keys.count({name("a"): 0}, 100) == [1]
+
+    async def test_nothing_to_count(self, keys: KeyStore) -> None:
+        assert await keys.count({}, HOUR_MS) == []
+
+    async def test_counters_and_limits_are_apart(self, keys: KeyStore, limit: Make) -> None:
+        await take_all(keys, limit(3))
+        assert await keys.count({limit(3).key: 7}, HOUR_MS) == [7]
+        assert not (await keys.take([limit(3)])).allowed
+
+    async def test_many_counters_at_once(self, keys: KeyStore, name: Name) -> None:
+        counts = {name(str(n)): n for n in range(2_001)}
+        assert await keys.count(counts, HOUR_MS) == list(range(2_001))
+        assert await keys.count(dict(reversed(counts.items())), HOUR_MS) == [
+            2 * n for n in range(2_000, -1, -1)
+        ]
+
+    async def test_many_count_the_same_at_once(self, keys: KeyStore, name: Name) -> None:
+        totals = await asyncio.gather(*(keys.count({name("a"): 1}, HOUR_MS) for _ in range(50)))
+        assert sorted(total for (total,) in totals) == list(range(1, 51))
 
     async def test_it_answers(self, keys: KeyStore) -> None:
         await keys.probe()

@@ -197,6 +197,30 @@ def test_a_query_is_killed_by_its_id(server: EmbeddedClickHouse) -> None:
     assert ended.value.code == 394
 
 
+@pytest.mark.parametrize("compression", UNCOMPRESSED)
+def test_an_insert_that_is_still_coming_is_killed(server: EmbeddedClickHouse, compression: bool) -> None:
+    """What a frozen worker had begun to send must not land after its successor has counted the rows."""
+    other = client(server)
+    other.execute("CREATE OR REPLACE TABLE frozen (a UInt64) ENGINE = MergeTree ORDER BY a")
+    frozen = client(server, compression=compression)
+    frozen.establish_connection({})
+    frozen.connection.send_query("INSERT INTO frozen VALUES", query_id="penstock/1/events.raw/0/5-9/x")
+    frozen.connection.send_external_tables(None)
+    sample = frozen.receive_sample_block()
+    frozen.connection.send_data(ColumnOrientedBlock(sample.columns_with_types, [[1, 2, 3]]))
+    killed = other.execute("KILL QUERY WHERE startsWith(query_id, 'penstock/1/events.raw/0/') SYNC")
+    assert [row[:2] for row in killed] == [("finished", "penstock/1/events.raw/0/5-9/x")]
+    assert other.execute("KILL QUERY WHERE startsWith(query_id, 'penstock/1/') SYNC") == []
+    with pytest.raises((EOFError, OSError, ServerException)):
+        finish(frozen)
+    assert other.execute("SELECT count() FROM frozen") == [(0,)]
+
+
+def finish(opened: Client) -> None:
+    opened.connection.send_data(ColumnOrientedBlock())
+    opened.receive_end_of_insert_query()
+
+
 def test_a_query_ends_with_its_client(server: EmbeddedClickHouse) -> None:
     other = client(server)
     running = (

@@ -7,6 +7,7 @@ from stores.keys import MemoryKeys, SharedLimits, open_keys
 from tests.contract import keys_contract
 
 limit = keys_contract.limit
+name = keys_contract.name
 
 
 class Clock:
@@ -43,6 +44,13 @@ class TestMemory(keys_contract.KeysContract):
         assert not (await keys.take([limit(7, period_ms=60_000)])).allowed
         self.clock.now_ns += 1_000_000
         assert (await keys.take([limit(7, period_ms=60_000)])).allowed
+
+    async def test_counters_are_forgotten_in_the_end(self, keys: MemoryKeys) -> None:
+        await keys.count({"a": 5}, 1_000)
+        for _ in range(2):
+            await self.wait(1_001)
+            await keys.count({"b": 1}, 1_000)
+        assert await keys.count({"a": 0}, 1_000) == [0]
 
 
 async def test_it_is_opened_by_its_address() -> None:

@@ -33,7 +33,7 @@ PROMISED = {
 
 @pytest.fixture
 async def warehouse(clickhouse: EmbeddedClickHouse) -> AsyncIterator[ClickHouse]:
-    """A database that is not there yet."""
+    """A database that is not there yet, for each test."""
     async with clickhouse.warehouse(f"schema_{uuid4().hex}") as opened:
         yield opened
 

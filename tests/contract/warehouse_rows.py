@@ -1,12 +1,16 @@
-"""Events and rows for the tests of the warehouse."""
+"""Events and rows for the tests of the warehouse, put in and looked up."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
 from schemas.event import Event
-from schemas.rows import EVENT_PARTS, event_row
+from schemas.rows import EVENT_PARTS, EVENTS, LANDING, columns, event_row
+from schemas.topics import Partition
+from stores.warehouse import ClickHouse
 
 RECEIVED_MS = int(time.time()) * 1000 + 123  # rows past their retention would not stay
 PERSON = "00000000-0000-4000-8000-0000000000aa"
@@ -76,3 +80,34 @@ def changed(**parts: Any) -> str:
     for name, value in parts.items():
         values[EVENT_PARTS.index(name)] = value
     return msgspec.json.encode(values).decode()
+
+
+def moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
+
+
+async def put(
+    warehouse: ClickHouse,
+    table: str,
+    partition: Partition,
+    rows: list[str],
+    *,
+    token: str = "",
+    start: int = 0,
+) -> None:
+    block = columns(partition, 1, range(start, start + len(rows)), rows)
+    name = token or uuid4().hex
+    await warehouse.insert(LANDING[table], block, token=f"{partition}/{name}", query_id=uuid4().hex)
+
+
+async def count(warehouse: ClickHouse, partition: Partition, table: str = EVENTS) -> int:
+    (row,) = await warehouse.query(
+        f"SELECT count() AS n FROM {table} WHERE kp = %(kp)s", {"kp": partition.index}
+    )
+    return int(row["n"])
+
+
+async def stored(warehouse: ClickHouse, partition: Partition, table: str = EVENTS) -> list[dict[str, object]]:
+    return await warehouse.query(
+        f"SELECT * FROM {table} WHERE kp = %(kp)s ORDER BY ALL", {"kp": partition.index}
+    )

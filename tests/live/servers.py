@@ -62,6 +62,7 @@ class LiveServer:
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)  # its threads stop one by one
 
     def thaw(self) -> None:
         """SIGCONT."""

@@ -17,6 +17,7 @@ from tests.contract.keys_contract import HOUR_MS, Make
 from tests.live.servers import LiveServer
 
 limit = keys_contract.limit
+name = keys_contract.name
 
 
 @pytest.fixture
@@ -78,6 +79,28 @@ class TestRedis(keys_contract.KeysContract):
         await keys.take([limit(10, period_ms=60_000)])
         assert 0 < await client.pttl(f"penstock:limit:{limit(10).key}") <= 6_000
         await client.aclose()
+
+    async def test_counters_end_by_themselves_however_often_they_are_added_to(
+        self, redis: LiveServer, keys: RedisKeys, name: keys_contract.Name
+    ) -> None:
+        client = Redis.from_url(redis.url)
+        await keys.count({name("a"): 1}, 60_000)
+        await client.pexpire(f"penstock:count:{name('a')}", 30_000)
+        await keys.count({name("a"): 1, name("b"): 0}, 60_000)
+        assert 0 < await client.pttl(f"penstock:count:{name('a')}") <= 30_000
+        assert not await client.exists(f"penstock:count:{name('b')}")
+        await client.aclose()
+
+    async def test_limits_are_answered_while_a_worker_counts(
+        self, keys: RedisKeys, limit: Make, name: keys_contract.Name
+    ) -> None:
+        counting = asyncio.create_task(keys.count({name(str(n)): 1 for n in range(40_000)}, 60_000))
+        taken = 0
+        while not counting.done():
+            assert (await keys.take([limit(1_000_000)])).allowed
+            taken += 1
+        assert set(await counting) == {1}
+        assert taken > 1
 
     async def test_a_forgotten_script_is_sent_again(
         self, redis: LiveServer, keys: RedisKeys, limit: Make
@@ -190,6 +213,21 @@ async def test_an_outage_makes_each_process_decide_alone(
     await keys.probe()
     again = limit(40, key="again")
     assert sum(await asyncio.gather(*(count(each, again, takes=30) for each in gateways))) == 40
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+async def test_counters_of_an_outage_are_refused_soon(
+    redis: LiveServer, gateways: tuple[SharedLimits, SharedLimits], limit: Make, how: str
+) -> None:
+    keys = gateways[0]
+    getattr(redis, how)()
+    async with asyncio.timeout(10):
+        for _ in range(100):
+            with pytest.raises(StoreUnavailable):
+                await keys.count({"a": 1}, 1_000)
+    redis.thaw() if how == "freeze" else redis.start()
+    await wait_until_shared(keys, limit)
+    assert await keys.count({f"{limit(1).key}": 4}, 1_000) == [4]
 
 
 @pytest.mark.parametrize("fault", ["cut", "drop_replies", "drop_requests", "half_close"])

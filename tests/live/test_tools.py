@@ -8,10 +8,10 @@ from deploy.dev import kafka, postgres, redis, tools
 def test_nothing_is_fetched_when_everything_is_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tools.kafka, "find", lambda: kafka.LIBS)
-    monkeypatch.setattr(tools.kafka, "find_java", lambda: kafka.LIBS)
-    monkeypatch.setattr(tools.redis, "find", lambda: kafka.LIBS)
-    monkeypatch.setattr(tools.postgres, "find", lambda: kafka.LIBS)
+    monkeypatch.setattr(kafka, "find", lambda: kafka.LIBS)
+    monkeypatch.setattr(kafka, "find_java", lambda: kafka.LIBS)
+    monkeypatch.setattr(redis, "find", lambda: kafka.LIBS)
+    monkeypatch.setattr(postgres, "find", lambda: kafka.LIBS)
     monkeypatch.setattr(tools, "_show", lambda command: pytest.fail(f"ran {command}"))
     assert tools.main() == 0
     assert f"kafka: {kafka.VERSION}" in capsys.readouterr().out
@@ -20,9 +20,9 @@ def test_nothing_is_fetched_when_everything_is_there(
 def test_who_may_not_install_is_told_what_lacks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tools.redis, "find", lambda: None)
-    monkeypatch.setattr(tools.postgres, "find", lambda: None)
-    monkeypatch.setattr(tools.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(redis, "find", lambda: None)
+    monkeypatch.setattr(postgres, "find", lambda: None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(tools, "_show", lambda command: pytest.fail(f"ran {command}"))
     assert tools.main() == 1
     assert f"{redis.PACKAGE} {postgres.PACKAGE}" in capsys.readouterr().out
@@ -30,9 +30,9 @@ def test_who_may_not_install_is_told_what_lacks(
 
 def test_root_installs_what_lacks_and_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(tools.redis, "find", lambda: None)
-    monkeypatch.setattr(tools.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(tools.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(redis, "find", lambda: None)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
 
     def show(command: list[str]) -> int:
         commands.append(command)

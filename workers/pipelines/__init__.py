@@ -20,7 +20,9 @@ def describe() -> Sequence[str]:
     return [
         *_lines("events", events.READS, events.read_event, events.STAGES, "events; outcomes; batches"),
         "",
-        *_lines("quarantine", quarantine.READS, quarantine.read_letter, (), "quarantine; batches"),
+        *_lines(
+            "quarantine", quarantine.READS, quarantine.read_letter, quarantine.STAGES, "quarantine; batches"
+        ),
     ]
 
 

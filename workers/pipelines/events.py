@@ -12,12 +12,14 @@ from workers.partitions import Limits
 from workers.pipeline import Pipeline
 from workers.resources import Resources
 from workers.stage import Dead, Drop, Duplicate
+from workers.stages.consent import Consent, Withhold
 from workers.stages.device import Device
 from workers.stages.geo import Geo
+from workers.stages.tenant import Tenant
 
 READS = (RAW,)
 
-STAGES = (Geo, Device)
+STAGES = (Tenant, Consent, Geo, Device, Withhold)
 """In the order events pass them."""
 
 _MAPPINGS = {
@@ -36,7 +38,7 @@ def events_pipeline(use: Resources) -> Pipeline[Event]:
         read=read_event,
         stages=tuple(stage(use) for stage in STAGES),
         table=EVENTS,
-        row=event_row,
+        row=row,
         outcome=outcome,
         limits=Limits(settings.worker_rows_max, settings.worker_bytes_max, settings.worker_wait_ms),
     )
@@ -60,9 +62,14 @@ def read_event(record: Taken, at: Coordinates) -> Event:
     return event
 
 
+def row(event: Event) -> str:
+    return event_row(event, retention_days=event.settings.events_days)
+
+
 def outcome(event: Event, verdict: Duplicate | Drop) -> str:
+    days = event.settings.events_days
     match verdict:
         case Duplicate(first_event_id):
-            return outcome_row(event, "duplicate", first_event_id=first_event_id)
+            return outcome_row(event, "duplicate", first_event_id=first_event_id, retention_days=days)
         case Drop(reason):
-            return outcome_row(event, "dropped", reason=reason)
+            return outcome_row(event, "dropped", reason=reason, retention_days=days)

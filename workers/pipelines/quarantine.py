@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from bus.base import Taken
 from schemas.envelope import DeadLetter, EnvelopeError, Rejected, decode_dead, decode_rejected
 from schemas.rows import QUARANTINE, quarantine_row
+from schemas.tenants import TenantSettings
 from schemas.topics import DEAD, REJECTED, Coordinates
 from workers.judging import Unreadable
 from workers.partitions import Limits
@@ -13,16 +14,26 @@ from workers.pipeline import Pipeline
 from workers.ranges import ROW_REFUSED
 from workers.resources import Resources
 from workers.stage import Dead
+from workers.stages.tenant import Tenant
 
 READS = (REJECTED, DEAD)
 
+STAGES = (Tenant,)
+"""In the order letters pass them."""
 
-class Letter(Struct, frozen=True, gc=False):
+
+class Letter(Struct, gc=False):
     """A rejection or a dead letter, and where it stands in its own topic."""
 
     received_at: int
     content: Rejected | DeadLetter
     at: Coordinates
+    settings: TenantSettings = TenantSettings()
+
+    @property
+    def tenant_id(self) -> int:
+        """The registry's number, or 0."""
+        return self.content.tenant
 
 
 def quarantine_pipeline(use: Resources) -> Pipeline[Letter]:
@@ -32,12 +43,17 @@ def quarantine_pipeline(use: Resources) -> Pipeline[Letter]:
         name="quarantine",
         reads=READS,
         read=read_letter,
-        stages=(),
+        stages=tuple(stage(use) for stage in STAGES),
         table=QUARANTINE,
-        row=lambda letter: quarantine_row(letter.content, letter.at),
+        row=row,
         outcome=None,
         limits=Limits(settings.worker_rows_max, settings.worker_bytes_max, settings.worker_wait_ms),
     )
+
+
+def row(letter: Letter) -> str:
+    days = letter.settings.quarantine_days
+    return quarantine_row(letter.content, letter.at, retention_days=days)
 
 
 def read_letter(record: Taken, at: Coordinates) -> Letter:

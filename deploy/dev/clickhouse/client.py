@@ -8,7 +8,8 @@ from socket import SocketIO, socket
 
 from deploy.dev.clickhouse import wire
 from deploy.dev.clickhouse.engine import Engine, EngineError, Session
-from deploy.dev.clickhouse.limits import Limits
+from deploy.dev.clickhouse.kills import as_kill, matching
+from deploy.dev.clickhouse.limits import Limits, Statement
 from deploy.dev.clickhouse.packets import Incoming, Query, columns_of
 from deploy.dev.clickhouse.statements import Insert, as_insert, is_select
 
@@ -86,12 +87,12 @@ class Client:
     def _answer(self, session: Session) -> None:
         try:
             query = self._incoming.query()
-            with self._limits.statement(read_only=query.read_only):
+            with self._limits.statement(query, self._socket) as statement:
                 if query.read_only:
                     with self._read_only_session() as own:
-                        self._execute(own, query)
+                        self._execute(own, statement)
                 else:
-                    self._execute(session, query)
+                    self._execute(session, statement)
             self._writer.varint(wire.END_OF_STREAM)
             self._writer.flush()
         except EngineError as error:
@@ -112,37 +113,55 @@ class Client:
         self._writer.exception(error.code, "DB::Exception", f"DB::Exception: {error}")
         self._writer.flush()
 
-    def _execute(self, session: Session, query: Query) -> None:
+    def _execute(self, session: Session, statement: Statement) -> None:
+        query = statement.query
         session.apply(query.settings)
         if (insert := as_insert(query.sql)) is not None:
-            self._insert(session, query, insert)
+            self._insert(session, statement, insert)
         elif is_select(query.sql):
-            self._select(session, query)
-        elif block := session.run(query.sql):
+            self._select(session, statement)
+        elif (kill := as_kill(query.sql)) is not None:
+            found, answer = matching(session, kill, self._limits.others(statement))
+            if kill.mode != "TEST":
+                self._limits.kill(found, wait=kill.mode == "SYNC")
+            self._send_whole(answer, query)
+        else:
+            self._send_whole(session.run(query.sql), query)
+
+    def _send_whole(self, block: bytes, query: Query) -> None:
+        """Send a result that is one block, or none at all."""
+        if block:
             self._writer.block(wire.header_block(columns_of(block)), compressed=query.compressed)
             self._writer.block(block, compressed=query.compressed)
 
-    def _select(self, session: Session, query: Query) -> None:
+    def _select(self, session: Session, statement: Statement) -> None:
+        query = statement.query
         # A client reads the names from a first block without rows. Brackets and a line of its own: the
         # statement may end in a comment.
         header = session.columns(f"({query.sql.rstrip().rstrip(';')}\n)")
         self._writer.block(wire.header_block(header), compressed=query.compressed)
-        with self._limits.watched(self._socket, query.label) as watch:
-            try:
-                for block in session.stream(query.sql):
-                    self._writer.block(block, compressed=query.compressed)
-                    self._writer.flush()
-            except EngineError as error:
-                if not (error.code == _CANCELLED and watch.cancelled):
-                    raise
+        statement.streaming = True
+        statement.go_on()
+        try:
+            for block in session.stream(query.sql):
+                self._writer.block(block, compressed=query.compressed)
+                self._writer.flush()
+                statement.go_on()
+        except EngineError as error:
+            if not (error.code == _CANCELLED and statement.left):
+                raise
 
-    def _insert(self, session: Session, query: Query, insert: Insert) -> None:
+    def _insert(self, session: Session, statement: Statement, insert: Insert) -> None:
+        query = statement.query
         columns = _chosen(session.columns(insert.table), insert)
         self._writer.block(wire.header_block(columns), compressed=query.compressed)
         self._writer.flush()
         path = self._engine.incoming()
         try:
+            statement.receiving = True
             rows = self._receive_rows(path, query.compressed)
+            statement.receiving = False
+            statement.go_on()
             if rows:
                 session.insert(insert.target, insert.settings, path, rows)
         finally:

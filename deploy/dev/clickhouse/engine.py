@@ -73,7 +73,7 @@ class Engine:
 
     def kill(self, label: str) -> None:
         """Cancel the query that runs under `label`, if it still does."""
-        sql = f"KILL QUERY WHERE {LABEL} = {quote(label)} ASYNC"
+        sql = f"KILL QUERY WHERE Settings['log_comment'] = {quote(label)} ASYNC"
         with self._killer_lock:
             _native_call(self._killer, sql, "Null")
 
@@ -86,10 +86,6 @@ class Engine:
 
     def _words(self, sql: str) -> list[str]:
         return _native_call(self._killer, sql, "TabSeparated").decode().split()
-
-
-LABEL = "Settings['log_comment']"
-"""Where a running query carries its client's query id: chDB gives queries ids of its own."""
 
 
 class Session:
@@ -134,6 +130,10 @@ class Session:
     def run(self, sql: str) -> bytes:
         """Run a statement; return its rows, if it has any, as one native block."""
         return _native_call(self._connection, sql, "Native")
+
+    def numbers(self, sql: str) -> list[int]:
+        """Run a SELECT of one column of numbers."""
+        return [int(word) for word in _native_call(self._connection, sql, "TabSeparated").split()]
 
     def stream(self, sql: str) -> Iterator[bytes]:
         """Run a SELECT; yield its native blocks as they come."""

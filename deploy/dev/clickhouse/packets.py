@@ -8,8 +8,8 @@ from typing import Any
 from clickhouse_driver import Client as DriverClient
 from clickhouse_driver.streams.native import BlockInputStream
 
-from deploy.dev.clickhouse.engine import LABEL, SELECT_S_MAX, Engine, EngineError, new_label
-from deploy.dev.clickhouse.statements import is_select, labelled_kill, without_format
+from deploy.dev.clickhouse.engine import SELECT_S_MAX, Engine, EngineError, new_label
+from deploy.dev.clickhouse.statements import is_select, without_format
 from deploy.dev.clickhouse.wire import BLOCK_INFO, CLIENT_DATA, REVISION, ProtocolError, Reader, split_block
 
 _IMPORTANT = 1
@@ -59,7 +59,7 @@ class Incoming:
         settings["log_comment"] = label
         if is_select(sql):
             settings.setdefault("max_execution_time", str(SELECT_S_MAX))
-        return Query(label, labelled_kill(sql, LABEL), settings, compressed)
+        return Query(label, sql, settings, compressed)
 
     def block(self, compressed: bool) -> tuple[bytes, int] | None:
         """Read a data packet: a native block and its rows, or None for the empty one that ends them."""

@@ -13,8 +13,6 @@ _INSERT = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _SELECT = re.compile(r"(?:SELECT|WITH)\b|\(", re.IGNORECASE)
-_KILL = re.compile(r"KILL\s+QUERY\b", re.IGNORECASE)
-_QUERY_ID = re.compile(r"\bquery_id\b", re.IGNORECASE)
 _FORMAT = re.compile(r"\s+FORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 
 
@@ -56,11 +54,6 @@ def without_format(sql: str, formats: Container[str]) -> str:
     """Drop a FORMAT clause: over this protocol the client formats. `formats` are in upper case."""
     found = _FORMAT.search(sql)
     return sql[: found.start()] if found and found[1].upper() in formats else sql
-
-
-def labelled_kill(sql: str, label: str) -> str:
-    """Make KILL QUERY find queries by their clients' ids; `label` is the engine's expression for one."""
-    return _QUERY_ID.sub(lambda _: label, sql) if _KILL.match(bare(sql)) else sql
 
 
 def _unquoted(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.dev.embedded import CODE, Plan
+from deploy.dev.plan import CODE, Plan
 from deploy.dev.rundir import Ports
 from deploy.dev.server import Server
 
@@ -53,6 +53,7 @@ def plan(home: Path, *, migrate: str = "pass") -> Plan:
         workers=(script("worker-events-1", FAITHFUL, home),),
         gateways=(script("gateway-1", FAITHFUL, home),),
         ports=Ports(gateway=1, api=2, clickhouse=3, admin={}),
+        urls={},
     )
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.dev.embedded import environment, is_loopback, plan
+from deploy.dev.embedded import plan
+from deploy.dev.plan import environment, is_loopback
 from deploy.dev.rundir import Ports, RunDirectory
 from deploy.dev.server import free_ports
 from schemas.settings import Settings, SettingsError, load
 
 PORTS = Ports(gateway=1, api=2, clickhouse=3, admin={})
+URLS = {"clickhouse_url": "clickhouse://127.0.0.1:3/penstock"}
 
 
 def test_every_part_is_there_with_its_own_admin_port(tmp_path: Path) -> None:
@@ -33,8 +35,9 @@ def test_every_part_is_there_with_its_own_admin_port(tmp_path: Path) -> None:
 
 def test_a_part_is_told_its_settings_by_its_environment() -> None:
     settings = Settings(worker_wait_ms=70, tracker_uniform_status=True, cors_origins="https://a.example")
-    env = environment(settings, PORTS, Path("/state"))
+    env = {"PENSTOCK_WORKER_ROWS_MAX": "7"} | environment(settings, PORTS, Path("/state"), URLS)
     told = load({name: text for name, text in env.items() if name.startswith("PENSTOCK_")})
+    assert told.worker_rows_max == settings.worker_rows_max
     assert (told.worker_wait_ms, told.tracker_uniform_status) == (70, True)
     assert told.cors_origins == "https://a.example"
     assert (told.home, told.port, told.api_port) == ("/state", 1, 2)

@@ -26,10 +26,13 @@ def test_ports_are_published_and_withdrawn(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     os.close(run.lock())
     assert run.ports() is None
-    run.write_ports(PORTS)
+    run.write_ports(PORTS, {"bus_url": "kafka://127.0.0.1:4"})
     assert run.ports() == PORTS
+    assert run.urls() == {"bus_url": "kafka://127.0.0.1:4"}
+    assert (run.run / "urls.json").stat().st_mode & 0o077 == 0
     run.remove_ports()
     assert run.ports() is None
+    assert run.urls() == {}
 
 
 def test_only_living_parts_count(tmp_path: Path) -> None:
@@ -50,3 +53,9 @@ def test_the_lock_clears_what_a_killed_supervisor_left(tmp_path: Path) -> None:
     run.write_pid("gateway-1", 2**22 + 1)
     os.close(run.lock())
     assert list(run.run.glob("*.pid")) == []
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="file/var cannot hold the state: Not a directory"):
+        RunDirectory(tmp_path / "file" / "var").lock()

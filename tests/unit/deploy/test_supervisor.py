@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.dev.embedded import CODE, Plan
+from deploy.dev.plan import CODE, Plan
 from deploy.dev.rundir import AlreadyRuns, RunDirectory
 from deploy.dev.supervisor import StartFailed, supervise
 from tests.unit.deploy.parts import FAITHFUL, plan, script, with_part

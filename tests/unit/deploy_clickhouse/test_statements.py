@@ -2,7 +2,8 @@
 
 import pytest
 
-from deploy.dev.clickhouse.statements import as_insert, is_select, labelled_kill, without_format
+from deploy.dev.clickhouse.kills import Kill, as_kill
+from deploy.dev.clickhouse.statements import as_insert, is_select, without_format
 
 
 @pytest.mark.parametrize(
@@ -61,8 +62,15 @@ def test_a_format_is_left_to_the_client() -> None:
     assert without_format("SELECT 'x FORMAT JSON'", formats) == "SELECT 'x FORMAT JSON'"
 
 
-def test_a_kill_finds_queries_by_their_clients_ids() -> None:
-    assert labelled_kill("KILL QUERY WHERE query_id = 'query_id_1'", "L['x']") == (
-        "KILL QUERY WHERE L['x'] = 'query_id_1'"
-    )
-    assert labelled_kill("SELECT query_id FROM t", "L") == "SELECT query_id FROM t"
+@pytest.mark.parametrize(
+    ("sql", "kill"),
+    [
+        ("KILL QUERY WHERE query_id = 'a' SYNC", Kill("query_id = 'a'", "SYNC")),
+        ("kill query where query like '%SYNC%';", Kill("query like '%SYNC%'", "ASYNC")),
+        ("-- x\nKILL QUERY ON CLUSTER main WHERE\n1 TEST", Kill("1", "TEST")),
+        ("KILL MUTATION WHERE 1", None),
+        ("SELECT 'KILL QUERY WHERE 1'", None),
+    ],
+)
+def test_kills(sql: str, kill: Kill | None) -> None:
+    assert as_kill(sql) == kill

@@ -94,3 +94,12 @@ def test_a_longer_period_is_kept_for_longer() -> None:
         now += 60_000 * NS_PER_MS
         keys.decide([Limit(f"ip|{minute}", 60, 60_000)])
         assert not keys.decide([daily]).allowed
+
+
+async def test_counters_are_bounded() -> None:
+    now = 0
+    keys = MemoryKeys(clock_ns=lambda: now, counters_max=1_000)
+    for n in range(50):
+        await keys.count({f"{n}|{key}": 1 for key in range(100)}, 1_000_000)
+    assert len(keys._counted) <= 1_000
+    assert await keys.count({"49|99": 0, "0|0": 0}, 1_000_000) == [1, 0]

@@ -1,0 +1,163 @@
+"""How a whole system is laid out on one machine: its parts, their ports, what they are told."""
+
+import http.client
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from msgspec.structs import fields
+
+from deploy.dev.rundir import Ports, RunDirectory, refuse_taken
+from deploy.dev.server import Server, accepts, free_ports
+from schemas.settings import PREFIX, Settings, SettingsError
+
+CODE = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is started, in this order; `migrate` runs to its end between the stores and the rest.
+
+    `urls` are the settings by which the parts, and the operator's commands, reach the stores.
+    """
+
+    stores: tuple[Server, ...]
+    migrate: Server
+    workers: tuple[Server, ...]
+    gateways: tuple[Server, ...]
+    ports: Ports
+    urls: Mapping[str, str]
+
+
+def choose_ports(settings: Settings, *, gateways: int, workers: int, stores: Sequence[str]) -> Ports:
+    """Choose free ports for all but the gateway and the api. Raises SettingsError if those are taken."""
+    refuse_foreign(settings)
+    api_port = settings.api_port or settings.port + 1
+    refuse_taken(settings.host, settings.port, variable="PORT")
+    refuse_taken(settings.host, api_port, variable="API_PORT")
+    serving = [*_worker_names(workers), "api", *_gateway_names(gateways)]
+    free = free_ports(len(stores) + len(serving))
+    return Ports(
+        gateway=settings.port,
+        api=api_port,
+        **dict(zip(stores, free, strict=False)),
+        admin=dict(zip(serving, free[len(stores) :], strict=True)),
+    )
+
+
+def lay_out(
+    settings: Settings, run: RunDirectory, ports: Ports, stores: tuple[Server, ...], urls: Mapping[str, str]
+) -> Plan:
+    """Put our own processes around the stores."""
+    make = Maker(environment(settings, ports, run.home, urls))
+    names = list(ports.admin)
+    gateway_names = [name for name in names if name.startswith("gateway-")]
+    worker_names = [name for name in names if name.startswith("worker-")]
+    gateway = ("gateway",) if len(gateway_names) == 1 else ("gateway", "--reuse-port")
+    return Plan(
+        stores=stores,
+        migrate=make.command("migrate", ("migrate", "--demo"), ready=lambda: True),
+        workers=(
+            *(make.part(name, ("worker", name.split("-")[1]), ports.admin[name]) for name in worker_names),
+            make.part("api", ("api",), ports.admin["api"]),
+        ),
+        gateways=tuple(make.part(name, gateway, ports.admin[name]) for name in gateway_names),
+        ports=ports,
+        urls=urls,
+    )
+
+
+def environment(settings: Settings, ports: Ports, home: Path, urls: Mapping[str, str]) -> dict[str, str]:
+    """Return what turns `settings`, the chosen ports and the stores' URLs into the environment of a part."""
+    # All of them, so that nothing this process inherited can speak louder.
+    given = {field.name: _text(getattr(settings, field.name)) for field in fields(Settings)}
+    given |= {"home": str(home), "port": str(ports.gateway), "api_port": str(ports.api), **urls}
+    env = {PREFIX + name.upper(): text for name, text in given.items()}
+    # The parts run the very code that this process runs, wherever they are started.
+    return env | {"PYTHONPATH": os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))}
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def serves(port: int) -> Callable[[], bool]:
+    """Return a probe of a part's /ready on its admin port."""
+
+    def probe() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return probe
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the parts that run our own code, with `env`."""
+
+    env: Mapping[str, str]
+
+    def command(self, name: str, words: tuple[str, ...], ready: Callable[[], bool]) -> Server:
+        """Describe a command of `penstock`."""
+        return module(name, ("cli", *words), self.env, ready)
+
+    def part(self, name: str, words: tuple[str, ...], admin_port: int) -> Server:
+        """Describe a command that serves until it is stopped."""
+        return self.command(name, (*words, "--admin-port", str(admin_port)), serves(admin_port))
+
+
+def module(name: str, words: tuple[str, ...], env: Mapping[str, str], ready: Callable[[], bool]) -> Server:
+    """Describe a process that runs one of our modules."""
+    # -P: a folder `cli` where the user stands is not ours.
+    argv = (sys.executable, "-P", "-m", *words)
+    return Server(name=name, argv=argv, cwd=Path.cwd(), url="", ready=ready, env=env)
+
+
+def clickhouse(ports: Ports, home: Path) -> Server:
+    """Describe the embedded ClickHouse."""
+    words = ("--port", str(ports.clickhouse), "--path", str(home / "clickhouse"))
+    env = {"PYTHONPATH": str(CODE), PREFIX + "HOME": str(home)}
+    return module("clickhouse", ("deploy.dev.clickhouse", *words), env, lambda: accepts(ports.clickhouse))
+
+
+def refuse_foreign(settings: Settings) -> None:
+    """Raise SettingsError for what the development system must not serve or touch."""
+    if not is_loopback(settings.host):
+        raise SettingsError(
+            f"{PREFIX}HOST: the development system has demo credentials that everybody knows, "
+            "so it binds loopback addresses only; see README, In production"
+        )
+    for name in ("bus_url", "clickhouse_url", "registry_url", "keys_url"):
+        default = next(field.default for field in fields(Settings) if field.name == name)
+        if getattr(settings, name) != default:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}: the development system runs its own parts. "
+                "Unset it, or start `penstock gateway`, `penstock worker events` and `penstock api` instead"
+            )
+
+
+def _worker_names(workers: int) -> list[str]:
+    return [*(f"worker-events-{n}" for n in range(1, workers + 1)), "worker-quarantine-1"]
+
+
+def _gateway_names(gateways: int) -> list[str]:
+    return [f"gateway-{n}" for n in range(1, gateways + 1)]
+
+
+def _text(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
