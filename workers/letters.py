@@ -24,6 +24,7 @@ class Stamps(Struct):
     tenant: int = 0
     received_at: int = 0
     request: str = ""
+    replay_of: str | None = None
 
 
 _stamps = msgspec.json.Decoder(Stamps)

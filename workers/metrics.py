@@ -51,3 +51,8 @@ BREAKER_OPEN = Gauge(
     ["topic", "partition"],
 )
 OWNED = Gauge("penstock_worker_owned_partitions", "Partitions that this worker reads.", ["topic"])
+FRAUD_REASONS = Counter("penstock_worker_fraud_reasons", "Events that a fraud rule fired on.", ["reason"])
+FRAUD_UNCOUNTED = Counter(
+    "penstock_worker_fraud_uncounted_batches",
+    "Batches without the velocity of addresses and persons: the key store was down.",
+)

@@ -20,6 +20,7 @@ from workers.lane import Lane
 from workers.ranges import Range
 from workers.recovery import Written
 from workers.resume import check_log, find_start, read_range
+from workers.stage import Remembers
 
 log = logging.getLogger("penstock.worker")
 
@@ -56,7 +57,15 @@ class Partitions:
     """One member of the consumer group of `topic`. It is the `Owner` of its subscription."""
 
     def __init__(
-        self, bus: Bus, written: Written, *, topic: str, group: str, limits: Limits, stop: asyncio.Event
+        self,
+        bus: Bus,
+        written: Written,
+        *,
+        topic: str,
+        group: str,
+        limits: Limits,
+        stop: asyncio.Event,
+        remembering: Sequence[Remembers] = (),
     ) -> None:
         self._bus = bus
         self._written = written
@@ -64,6 +73,7 @@ class Partitions:
         self._group = group
         self._limits = limits
         self._stop = stop
+        self._remembering = remembering
         self._lanes: dict[Partition, Lane] = {}
         self.breakers = Breakers()
         self._subscription: Subscription | None = None
@@ -201,6 +211,8 @@ class Partitions:
 
     async def _admit(self, claim: Claim) -> int:
         start = await find_start(claim, self._written, self._bus)
+        for stage in self._remembering:
+            stage.taken_over(claim.partition)
         self._lanes[claim.partition] = Lane(claim, start, self.breakers.of(claim.partition))
         return start.next_offset
 

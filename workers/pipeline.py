@@ -21,7 +21,7 @@ from workers.lane import Lane
 from workers.partitions import Limits, Partitions, Portion
 from workers.ranges import Range, times_of
 from workers.sink import Sink
-from workers.stage import Drop, Duplicate, Unavailable
+from workers.stage import Drop, Duplicate, Remembers, Unavailable
 
 log = logging.getLogger("penstock.worker")
 
@@ -43,6 +43,11 @@ class Pipeline(Generic[Item]):
     def group(self) -> str:
         """The consumer group of all workers of this pipeline."""
         return f"penstock-{self.name}"
+
+    @property
+    def remembering(self) -> tuple[Remembers, ...]:
+        """The stages that want to know of takeovers and of the dead."""
+        return tuple(stage for stage in self.stages if isinstance(stage, Remembers))
 
 
 class Worker(Generic[Item]):

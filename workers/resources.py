@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from schemas.settings import Settings
-from stores.base import KeyStore, Registry, Warehouse
+from stores.base import KeyStore, Warehouse
 from stores.geo import Geo
 from stores.keys import open_keys
-from stores.registry import open_registry
+from stores.registry import SqlRegistry, open_registry
 from stores.warehouse import open_warehouse
 
 
@@ -18,7 +18,7 @@ class Resources:
 
     settings: Settings
     warehouse: Warehouse
-    registry: Registry
+    registry: SqlRegistry
     keys: KeyStore
     geo: Geo
 

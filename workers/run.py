@@ -66,9 +66,18 @@ async def run_pipeline(
         written=written,
         pipeline=pipeline.name,
         worker=f"{socket.gethostname()}:{os.getpid()}",
+        remembering=pipeline.remembering,
     )
     members = [
-        Partitions(bus, written, topic=topic, group=pipeline.group, limits=pipeline.limits, stop=stop)
+        Partitions(
+            bus,
+            written,
+            topic=topic,
+            group=pipeline.group,
+            limits=pipeline.limits,
+            stop=stop,
+            remembering=pipeline.remembering,
+        )
         for topic in pipeline.reads
     ]
     host, port = sock.getsockname()[:2]

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
-from bus.base import Bus, BusUnavailable, Record
+from bus.base import Bus, BusUnavailable, Record, Taken
 from schemas.rows import BATCHES, LANDING, OUTCOMES, batch_row, columns
 from schemas.topics import DEAD, Coordinates
 from stores.base import InsertRefused, StoreMisconfigured, StoreUnavailable, Warehouse
@@ -22,6 +22,7 @@ from workers.letters import dead_letter
 from workers.ranges import Range, query_prefix
 from workers.recovery import Written
 from workers.resume import read_range
+from workers.stage import Remembers
 
 log = logging.getLogger("penstock.worker")
 
@@ -46,6 +47,7 @@ class Sink:
     written: Written
     pipeline: str
     worker: str
+    remembering: tuple[Remembers, ...] = ()
 
     async def store(self, range_: Range, breaker: Breaker, confirm: Confirm) -> None:
         """Return when every row of the range is stored and its dead letters are durable; waits for ever.
@@ -180,14 +182,19 @@ class _Writing:
     async def _bury(self) -> None:
         """Publish the dead letters. A repeat is harmless: one row per source coordinates counts."""
         claim, letters = self._range.claim, list[Record]()
+        dead: list[tuple[Coordinates, Taken]] = []
         for offset, death in sorted(self._range.dead.items()):
             record = self._range.dead_records.get(offset)
             if record is None:  # its row was refused: only rows are kept at hand
                 (record,) = await read_range(self._sink.bus, claim.partition, offset, offset + 1)
             at = Coordinates(claim.inc, claim.partition.topic, claim.partition.index, offset)
+            dead.append((at, record))
             letters.append(dead_letter(record, at, death))
             metrics.DEAD.labels(self._sink.pipeline, death.stage, death.dead.code).inc()
         await self._confirm()
+        # Before the letters are out: a replay of one must not meet the claim of the dead.
+        for stage in self._sink.remembering:
+            await stage.release(dead)
         await self._sink.bus.publish(DEAD, letters)
 
     def _rows(self, table: str) -> Mapping[int, str]:

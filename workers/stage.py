@@ -5,12 +5,14 @@ batch is tried again), never a verdict. Any other exception makes the pipeline r
 event; the one that fails alone twice is dead, so no event can stop a partition.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from bus.base import Taken
 from schemas.event import Event
+from schemas.topics import Coordinates, Partition
 
 
 class Unavailable(Exception):
@@ -56,3 +58,14 @@ class Stage(Protocol):
 
     async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Give one verdict per event, in order. Raises Unavailable."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """What a stage also has whose verdicts rest on what it saw before."""
+
+    def taken_over(self, partition: Partition) -> None:
+        """Note that another worker may have read this partition meanwhile."""
+
+    async def release(self, dead: Iterable[tuple[Coordinates, Taken]]) -> None:
+        """Give up what records hold that this stage kept and that ended dead. Raises StoreUnavailable."""

@@ -14,12 +14,14 @@ from workers.resources import Resources
 from workers.stage import Dead, Drop, Duplicate
 from workers.stages.consent import Consent, Withhold
 from workers.stages.device import Device
+from workers.stages.duplicate import Duplicates
+from workers.stages.fraud import Fraud
 from workers.stages.geo import Geo
 from workers.stages.tenant import Tenant
 
 READS = (RAW,)
 
-STAGES = (Tenant, Consent, Geo, Device, Withhold)
+STAGES = (Tenant, Consent, Duplicates, Geo, Device, Fraud, Withhold)
 """In the order events pass them."""
 
 _MAPPINGS = {

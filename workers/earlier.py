@@ -1,0 +1,93 @@
+"""What `events` knows of requests that this worker cannot: it has just taken over, or had to forget."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from schemas.topics import Coordinates
+from stores.base import QueryRefused, StoreUnavailable, Warehouse
+from workers.attempts import WINDOW_MS, Seen
+
+REQUESTS_MAX = 500_000
+"""More requests in a window than this are not listed; then every event is asked for by its id."""
+
+_OF_PARTITION = "topic = %(topic)s AND kp = %(kp)s AND inc = %(inc)s AND ko < %(before)s"
+_WITHIN = (
+    "received_at >= fromUnixTimestamp64Milli(toInt64(%(from_ms)s))"
+    " AND received_at <= fromUnixTimestamp64Milli(toInt64(%(to_ms)s))"
+)
+_REQUESTS = f"""
+SELECT DISTINCT substring(toString(event_id), 1, 28) AS request
+FROM events
+WHERE {_OF_PARTITION} AND {_WITHIN} AND substring(toString(event_id), 15, 1) = '8'
+LIMIT %(limit)s
+"""  # noqa: S608 - put together from the constants above
+_BY_ID = f"""
+SELECT toString(event_id) AS id, ko, toUnixTimestamp64Milli(received_at) AS received_at
+FROM events
+WHERE {_OF_PARTITION} AND {_WITHIN} AND event_id IN %(ids)s
+ORDER BY ko
+"""  # noqa: S608 - put together from the constants above
+_STORED = """
+SELECT toString(event_id) AS id, inc, topic, kp, ko
+FROM events
+WHERE tenant_id IN %(tenants)s AND event_id IN %(ids)s
+"""
+
+
+class Earlier:
+    """Questions to the warehouse. All raise StoreUnavailable."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    async def requests(self, before: Coordinates, received_ms: int) -> frozenset[bytes] | None:
+        """Return the requests stored below an offset within the window, or None if they are too many."""
+        params = _params(before, received_ms - WINDOW_MS, received_ms + WINDOW_MS)
+        rows = await self._query(_REQUESTS, params | {"limit": REQUESTS_MAX})
+        if len(rows) == REQUESTS_MAX:
+            return None
+        return frozenset(request_of(row["request"]) for row in rows)
+
+    async def events(
+        self, before: Coordinates, from_ms: int, to_ms: int, ids: Sequence[str]
+    ) -> Mapping[bytes, list[Seen]]:
+        """Return the stored events with these ids, by request."""
+        params = _params(before, from_ms - WINDOW_MS, to_ms + WINDOW_MS)
+        found: dict[bytes, list[Seen]] = {}
+        for row in await self._query(_BY_ID, params | {"ids": list(ids)}):
+            seen = Seen(index_of(row["id"]), row["ko"], row["received_at"])
+            found.setdefault(request_of(row["id"]), []).append(seen)
+        return found
+
+    async def stored(self, tenants: Sequence[int], ids: Sequence[str]) -> list[tuple[str, Coordinates]]:
+        """Return where events with these ids are stored, wherever and whenever."""
+        rows = await self._query(_STORED, {"tenants": list(tenants), "ids": list(ids)})
+        return [(row["id"], Coordinates(row["inc"], row["topic"], row["kp"], row["ko"])) for row in rows]
+
+    async def _query(self, sql: str, params: Mapping[str, object]) -> list[dict[str, Any]]:
+        try:
+            return await self._warehouse.query(sql, params)
+        except QueryRefused as error:
+            # Our own statement cannot be wrong: a limit was hit, or a table is being altered.
+            raise StoreUnavailable(str(error)) from error
+
+
+def request_of(event_id: str) -> bytes:
+    """Return the 12 bytes that name the request of a version 8 id."""
+    return bytes.fromhex(event_id[:28].replace("-", ""))
+
+
+def index_of(event_id: str) -> int:
+    """Return the event's index in its request, from a version 8 id."""
+    return int(event_id[28:], 16)
+
+
+def _params(before: Coordinates, from_ms: int, to_ms: int) -> dict[str, object]:
+    return {
+        "topic": before.topic,
+        "kp": before.kp,
+        "inc": before.inc,
+        "before": before.ko,
+        "from_ms": from_ms,
+        "to_ms": to_ms,
+    }

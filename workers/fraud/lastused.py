@@ -1,0 +1,37 @@
+"""A dict that holds a bounded number of entries and forgets those used longest ago, in constant time."""
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class LastUsed(Generic[K, V]):
+    """Two generations: what is used moves to the young one; when that is full it replaces the other.
+
+    Holds at most `entries_max`, and always the half of them that was used last.
+    """
+
+    def __init__(self, entries_max: int) -> None:
+        self._half = max(entries_max // 2, 1)
+        self._young: dict[K, V] = {}
+        self._old: dict[K, V] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def get(self, key: K) -> V | None:
+        """Return what was put, or None."""
+        value = self._young.get(key)
+        if value is None:
+            value = self._old.pop(key, None)
+            if value is not None:
+                self.put(key, value)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Remember; `value` is not None."""
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[key] = value

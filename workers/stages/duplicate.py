@@ -1,0 +1,182 @@
+"""Duplicates (rule 4): the first event with a key is kept, a later one has no effect at all.
+
+An event is a duplicate if and only if its key is owned by other coordinates than its own, so a replay
+after a crash decides as before. Where the key comes from stands in the version of the event's id:
+
+- 5, an explicit key: owned for good by a claim in the registry.
+- 8, made of the request's bytes: a repeat lands in the same partition within 15 minutes, so its worker
+  remembers it, and asks `events` for what it cannot know.
+- 7, fresh: no key.
+
+A replayed record keeps its id, whatever the version, and claims it: so it is stored once, however often it
+is replayed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from bus.base import Taken
+from schemas.event import Event
+from schemas.topics import Coordinates, Partition
+from stores.base import StoreUnavailable
+from stores.registry import KeyClaim
+from workers.attempts import WINDOW_MS, Attempts, Seen
+from workers.earlier import Earlier, index_of, request_of
+from workers.letters import stamps
+from workers.resources import Resources
+from workers.stage import KEEP, Duplicate, Unavailable, Verdict
+
+_EXPLICIT, _DERIVED = "5", "8"
+
+
+class _TakenOver(NamedTuple):
+    """What was stored of a partition before we took it over: it matters up to `until_ms` (received_at)."""
+
+    requests: frozenset[bytes] | None  # None: too many to list
+    from_ms: int
+    until_ms: int
+
+
+class Duplicates:
+    """Ends every event whose key another one has."""
+
+    name = "duplicate"
+
+    def __init__(self, use: Resources) -> None:
+        self._registry = use.registry
+        self._earlier = Earlier(use.warehouse)
+        self._attempts = Attempts()
+        self._taken_over: dict[int, _TakenOver] = {}
+
+    async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
+        """Keep the first with each key. Raises Unavailable. All events are of one partition."""
+        verdicts: list[Verdict] = [KEEP] * len(events)
+        requests: dict[str, list[int]] = {}
+        claimed: list[int] = []
+        for place, event in enumerate(events):
+            version = event.event_id[14]
+            if version == _EXPLICIT or event.replay_of:
+                claimed.append(place)
+            elif version == _DERIVED:
+                requests.setdefault(event.event_id[:28], []).append(place)
+        try:
+            if claimed:
+                await self._judge_claims(events, claimed, verdicts)
+            if requests:
+                await self._judge_requests(events, requests, verdicts)
+        except StoreUnavailable as error:
+            raise Unavailable(str(error)) from error
+        return verdicts
+
+    def taken_over(self, partition: Partition) -> None:
+        """Note that another worker may have read this partition: what it saw is not in our memory."""
+        self._taken_over.pop(partition.index, None)
+
+    async def release(self, dead: Iterable[tuple[Coordinates, Taken]]) -> None:
+        """Give up the keys of events that ended dead after all. Raises StoreUnavailable."""
+        claims = []
+        for at, record in dead:
+            known = stamps(record.value)
+            version = known.id[14:15]
+            if version == _DERIVED:
+                self._attempts.release(at.kp, request_of(known.id), index_of(known.id), at.ko)
+            if version == _EXPLICIT or known.replay_of:
+                claims.append(KeyClaim(known.tenant, known.id, at))
+        await self._registry.release_keys(claims)
+
+    # --- explicit keys, and replays
+
+    async def _judge_claims(
+        self, events: Sequence[Event], places: Sequence[int], verdicts: list[Verdict]
+    ) -> None:
+        elsewhere = await self._stored_elsewhere([events[place] for place in places])
+        for place in places:
+            if events[place].event_id in elsewhere:
+                verdicts[place] = Duplicate(events[place].event_id)
+        places = [place for place in places if events[place].event_id not in elsewhere]
+        owners = await self._registry.claim_keys([_claim(events[place]) for place in places])
+        for place, owner in zip(places, owners, strict=True):
+            event = events[place]
+            if owner.at != event.at:
+                verdicts[place] = Duplicate(owner.first_event_id)
+            elif event.event_id[14] == _DERIVED:
+                self._attempts.add(_at(event).kp, request_of(event.event_id), [_seen(event)])
+
+    async def _stored_elsewhere(self, events: Sequence[Event]) -> frozenset[str]:
+        """Return the ids of replayed events that a repeat of their request brought in before the replay."""
+        derived = {event.event_id: _at(event) for event in events if event.event_id[14] == _DERIVED}
+        if not derived:
+            return frozenset()
+        stored = await self._earlier.stored(sorted({event.tenant_id for event in events}), list(derived))
+        return frozenset(event_id for event_id, at in stored if at != derived[event_id])
+
+    # --- keys made of the request's bytes
+
+    async def _judge_requests(
+        self, events: Sequence[Event], requests: Mapping[str, list[int]], verdicts: list[Verdict]
+    ) -> None:
+        first = events[next(iter(requests.values()))[0]]
+        kp = _at(first).kp
+        named = {request_of(text): places for text, places in requests.items()}
+        await self._learn(kp, first, [(name, [events[p] for p in places]) for name, places in named.items()])
+        for name, places in named.items():
+            repeated = self._attempts.knows(kp, name)
+            kept: dict[int, Seen] = {}
+            for place in places:
+                event = events[place]
+                seen = _seen(event)
+                owner = self._attempts.owner(kp, name, seen) if repeated else None
+                if owner is None and seen.request_index in kept and _near(kept[seen.request_index], seen):
+                    owner = kept[seen.request_index].ko
+                if owner is None:
+                    kept[seen.request_index] = seen
+                elif owner != seen.ko:
+                    verdicts[place] = Duplicate(event.event_id)
+            self._attempts.add(kp, name, kept.values())
+
+    async def _learn(self, kp: int, first: Event, requests: Sequence[tuple[bytes, list[Event]]]) -> None:
+        """Ask `events` for the requests that may have been here before us."""
+        before = _at(first)
+        if kp not in self._taken_over:
+            found = await self._earlier.requests(before, first.received_at)
+            until_ms = first.received_at + WINDOW_MS
+            self._taken_over[kp] = _TakenOver(found, first.received_at, until_ms)
+        asked = [event for name, events in requests if self._is_open(kp, name, events) for event in events]
+        if not asked:
+            return
+        received = [event.received_at for event in asked]
+        stored = await self._earlier.events(
+            before, min(received), max(received), [event.event_id for event in asked]
+        )
+        for name, seen in stored.items():
+            fresh = [event for event in seen if self._attempts.owner(kp, name, event) is None]
+            self._attempts.add(kp, name, fresh)
+
+    def _is_open(self, kp: int, request: bytes, events: Sequence[Event]) -> bool:
+        """Tell whether an earlier attempt may stand in `events` without being in our memory."""
+        received_at = events[0].received_at
+        if self._attempts.forgot(kp, received_at):
+            return not self._attempts.knows(kp, request)
+        taken_over = self._taken_over[kp]
+        if received_at > taken_over.until_ms:
+            return False
+        listed = taken_over.requests
+        return listed is None or request in listed or received_at < taken_over.from_ms
+
+
+def _claim(event: Event) -> KeyClaim:
+    replayed = Coordinates.parse(event.replay_of) if event.replay_of else None
+    return KeyClaim(event.tenant_id, event.event_id, _at(event), replayed)
+
+
+def _at(event: Event) -> Coordinates:
+    assert isinstance(event.at, Coordinates), "the pipeline says where an event stands"
+    return event.at
+
+
+def _seen(event: Event) -> Seen:
+    return Seen(index_of(event.event_id), _at(event).ko, event.received_at)
+
+
+def _near(one: Seen, other: Seen) -> bool:
+    return abs(one.received_at - other.received_at) <= WINDOW_MS
