@@ -22,7 +22,7 @@ WHERE {_OF_PARTITION} AND {_WITHIN} AND substring(toString(event_id), 15, 1) = '
 LIMIT %(limit)s
 """  # noqa: S608 - put together from the constants above
 _BY_ID = f"""
-SELECT toString(event_id) AS id, ko, toUnixTimestamp64Milli(received_at) AS received_at
+SELECT toString(event_id) AS id, ko, toUnixTimestamp64Milli(received_at) AS received_ms
 FROM events
 WHERE {_OF_PARTITION} AND {_WITHIN} AND event_id IN %(ids)s
 ORDER BY ko
@@ -55,7 +55,7 @@ class Earlier:
         params = _params(before, from_ms - WINDOW_MS, to_ms + WINDOW_MS)
         found: dict[bytes, list[Seen]] = {}
         for row in await self._query(_BY_ID, params | {"ids": list(ids)}):
-            seen = Seen(index_of(row["id"]), row["ko"], row["received_at"])
+            seen = Seen(index_of(row["id"]), row["ko"], row["received_ms"])
             found.setdefault(request_of(row["id"]), []).append(seen)
         return found
 

@@ -152,10 +152,24 @@ def make_worker(
 ) -> Worker[Event]:
     """Put a worker together as workers/run.py does."""
     written = Written(warehouse, pipeline.table, outcomes=pipeline.outcome is not None)
+    remembering = pipeline.remembering
     partitions = Partitions(
-        bus, written, topic=topic, group=pipeline.group, limits=pipeline.limits, stop=stop
+        bus,
+        written,
+        topic=topic,
+        group=pipeline.group,
+        limits=pipeline.limits,
+        stop=stop,
+        remembering=remembering,
     )
-    sink = Sink(warehouse=warehouse, bus=bus, written=written, pipeline=pipeline.name, worker="test")
+    sink = Sink(
+        warehouse=warehouse,
+        bus=bus,
+        written=written,
+        pipeline=pipeline.name,
+        worker="test",
+        remembering=remembering,
+    )
     return Worker(pipeline, partitions, sink, stop)
 
 

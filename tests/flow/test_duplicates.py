@@ -1,0 +1,254 @@
+"""Duplicates over the embedded log, registry and ClickHouse: the first with a key is stored, once."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4, uuid5
+
+import pytest
+
+from bus import open_bus
+from bus.base import Batch, Bus, Claim, Record
+from schemas.event import Event
+from schemas.settings import Settings
+from schemas.topics import DEAD, RAW, Coordinates
+from stores.migrations import migrate_registry
+from tests.embedded_clickhouse import EmbeddedClickHouse
+from tests.flow.worker_child import complete, settings
+from tests.unit.workers.running import RECEIVED_AT, envelope, events_only
+from workers.attempts import WINDOW_MS
+from workers.judging import decode
+from workers.pipelines.events import read_event
+from workers.resources import Resources, open_resources
+from workers.run import run_pipeline
+from workers.stage import KEEP, Dead, Verdict
+from workers.stages.duplicate import Duplicates
+
+KEYS = (b"1|a", b"1|c")  # in different ones of two partitions
+
+
+@dataclass
+class Killer:
+    """A stage after `duplicate` in which every event dies while it is armed."""
+
+    name: str = "killer"
+    armed: bool = False
+
+    async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
+        return [Dead("planted", "killed by the test") if self.armed else KEEP for _ in events]
+
+
+@dataclass
+class System:
+    """The log, the registry and one database, and workers that come and go."""
+
+    use: Resources
+    bus: Bus
+    killer: Killer = field(default_factory=Killer)
+
+    async def send(
+        self, *ids: str, key: bytes = KEYS[0], at_ms: int = RECEIVED_AT, replay_of: str = ""
+    ) -> None:
+        """Publish one attempt of a request, received at `at_ms`."""
+        changes = {"received_at": at_ms, "of": len(ids), "replay_of": replay_of or None}
+        records = [
+            Record(key, envelope(n, id=event_id, index=n, **changes)) for n, event_id in enumerate(ids)
+        ]
+        await self.bus.publish(RAW, records)
+
+    async def drain(self) -> None:
+        """Let a new worker, which remembers nothing, work until the log is read."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(
+            run_pipeline(
+                events_only([Duplicates(self.use), self.killer]),
+                bus=self.bus,
+                warehouse=self.use.warehouse,
+                stop=stop,
+                sock=socket.create_server(("127.0.0.1", 0)),
+            )
+        )
+        async with asyncio.timeout(30):
+            while not await complete(self.bus) and not running.done():
+                await asyncio.sleep(0.02)
+        stop.set()
+        await running
+
+    async def stored(self) -> list[str]:
+        """Return the ids of all rows, as they were received."""
+        rows = await self.use.warehouse.query(
+            "SELECT toString(event_id) AS id FROM events ORDER BY received_at, kp, ko"
+        )
+        return [row["id"] for row in rows]
+
+    async def duplicates(self) -> list[str]:
+        """Return the first event's id of every duplicate."""
+        rows = await self.use.warehouse.query(
+            "SELECT toString(first_event_id) AS id FROM outcomes WHERE outcome = 'duplicate'"
+            " ORDER BY received_at, kp, ko"
+        )
+        return [row["id"] for row in rows]
+
+
+@pytest.fixture
+async def system(clickhouse: EmbeddedClickHouse, tmp_path: Path) -> AsyncIterator[System]:
+    database = f"duplicates_{uuid4().hex}"
+    await clickhouse.migrate(database)
+    async with _open(settings(tmp_path, clickhouse.url_of(database))) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _open(use: Settings) -> AsyncIterator[System]:
+    await migrate_registry(use)
+    async with open_bus(use) as bus, open_resources(use) as resources:
+        yield System(resources, bus)
+
+
+def keyed() -> str:
+    """An id made of an explicit key."""
+    return str(uuid5(uuid4(), "key"))
+
+
+def request(count: int) -> list[str]:
+    """The ids of a request, made of its bytes."""
+    prefix = str(uuid4())[:28]
+    return [f"{prefix[:14]}8{prefix[15:]}{n:08x}" for n in range(count)]
+
+
+@pytest.mark.parametrize("order", [KEYS, KEYS[::-1]])
+async def test_one_key_on_two_partitions(system: System, order: tuple[bytes, bytes]) -> None:
+    event_id = keyed()
+    for key in order:
+        await system.send(event_id, key=key)
+        await system.drain()
+    assert await system.stored() == [event_id]
+    assert await system.duplicates() == [event_id]
+
+
+async def test_an_explicit_key_has_no_window(system: System) -> None:
+    event_id = keyed()
+    await system.send(event_id)
+    await system.send(event_id, at_ms=RECEIVED_AT + 30 * 86_400_000)
+    await system.drain()
+    assert await system.stored() == [event_id]
+
+
+@pytest.mark.parametrize("ids", [[keyed()], request(1)], ids=["explicit", "derived"])
+async def test_an_owner_that_died_gives_its_key_back(system: System, ids: list[str]) -> None:
+    system.killer.armed = True
+    await system.send(*ids)
+    await system.drain()
+    system.killer.armed = False
+    await system.send(*ids, at_ms=RECEIVED_AT + 1000)
+    await system.drain()
+    assert await system.stored() == ids
+    assert await system.duplicates() == []
+
+
+@pytest.mark.parametrize("ids", [[keyed()], request(1), [str(uuid4())]], ids=["explicit", "derived", "fresh"])
+async def test_a_dead_letter_that_is_replayed_twice_is_stored_once(system: System, ids: list[str]) -> None:
+    system.killer.armed = True
+    await system.send(*ids)
+    await system.drain()
+    assert sum(end for _, end in (await system.bus.ends(DEAD)).values()) == 1
+    system.killer.armed = False
+    (kp,) = (p.index for p, (_, end) in (await system.bus.ends(RAW)).items() if end)
+    for _ in range(2):
+        await system.send(*ids, replay_of=str(Coordinates(1, RAW, kp, 0)))
+        await system.drain()
+    assert await system.stored() == ids
+    assert await system.duplicates() == ids
+
+
+async def test_a_repeat_that_came_before_the_replay_wins(system: System) -> None:
+    ids = request(1)
+    system.killer.armed = True
+    await system.send(*ids)
+    await system.drain()
+    system.killer.armed = False
+    await system.send(*ids, at_ms=RECEIVED_AT + 1000)
+    (kp,) = (p.index for p, (_, end) in (await system.bus.ends(RAW)).items() if end)
+    await system.drain()
+    await system.send(*ids, replay_of=str(Coordinates(1, RAW, kp, 0)))
+    await system.drain()
+    assert await system.stored() == ids
+
+
+async def test_a_repeat_is_recognised_by_the_worker_that_saw_the_first(system: System) -> None:
+    ids = request(10)
+    await system.send(*ids)
+    await system.send(*ids, at_ms=RECEIVED_AT + WINDOW_MS)
+    await system.drain()
+    assert await system.stored() == ids
+    assert await system.duplicates() == ids
+
+
+async def test_a_repeat_is_recognised_by_a_worker_that_took_over(system: System) -> None:
+    ids = request(10)
+    await system.send(*ids)
+    await system.drain()
+    await system.send(*ids, at_ms=RECEIVED_AT + WINDOW_MS)
+    await system.drain()
+    assert await system.stored() == ids
+    assert await system.duplicates() == ids
+
+
+async def test_what_the_first_attempt_did_not_bring_is_stored_from_the_second(system: System) -> None:
+    ids = request(10)
+    await system.send(*ids[:4])
+    await system.drain()
+    await system.send(*ids, at_ms=RECEIVED_AT + 1000)
+    await system.drain()
+    assert sorted(await system.stored()) == ids
+    assert await system.duplicates() == ids[:4]
+
+
+async def test_after_the_window_it_is_another_request(system: System) -> None:
+    ids = request(2)
+    await system.send(*ids)
+    await system.send(*ids, at_ms=RECEIVED_AT + WINDOW_MS + 1)
+    await system.drain()
+    await system.send(*ids, at_ms=RECEIVED_AT + 2 * WINDOW_MS + 2)
+    await system.drain()
+    assert await system.stored() == ids * 3
+
+
+async def test_the_window_is_a_matter_of_stamps_not_of_clocks(system: System) -> None:
+    """The window passes during an outage: what was sent within it is still recognised."""
+    ids = request(2)
+    await system.send(*ids)
+    await system.drain()
+    other = request(1)
+    await system.send(*other, key=KEYS[1], at_ms=RECEIVED_AT + 50 * WINDOW_MS)
+    await system.drain()
+    await system.send(*ids, at_ms=RECEIVED_AT + 60_000)
+    await system.drain()
+    assert sorted(await system.stored()) == sorted(ids + other)
+
+
+async def test_a_replay_after_a_crash_decides_as_before(system: System) -> None:
+    """The same records judged again by another worker keep their verdicts."""
+    explicit, derived = keyed(), request(3)
+    await system.send(explicit)
+    await system.send(*derived)
+    await system.send(explicit)
+    await system.send(*derived, at_ms=RECEIVED_AT + 1)
+    await system.drain()
+    stored, duplicates = await system.stored(), await system.duplicates()
+    verdicts = await _judge_again(system)
+    assert sorted(verdicts) == sorted([*["Keep"] * len(stored), *["Duplicate"] * len(duplicates)])
+
+
+async def _judge_again(system: System) -> list[str]:
+    names = []
+    stage = Duplicates(system.use)
+    for partition, (start, end) in (await system.bus.ends(RAW)).items():
+        records = await system.bus.read(partition, start=start, end=end)
+        if records:
+            batch = Batch(Claim(partition, 1, 1, None, "", start, end), records)
+            names += [type(v).__name__ for v in await stage.judge(decode(batch, read_event).items)]
+    return names
