@@ -38,7 +38,11 @@ async def chaos(minutes: float, seed: int, var: Path) -> int:
     marks = AckedMarks(var / "acked-marks.txt")
     load = Load(stack.gateway_proxy.port, marks, seed=seed)
     proxies = (*stack.proxies, stack.gateway_proxy)
-    nemesis = Nemesis(stack.run_dir, proxies, random.Random(seed), say=say)
+    # In a short run the faults are short too, so that there are several.
+    hold_s_max = min(12.0, minutes * 6)
+    nemesis = Nemesis(
+        stack.run_dir, proxies, random.Random(seed), hold_s=(1.0, hold_s_max), pause_s=(1.0, 8.0), say=say
+    )
     try:
         driving = asyncio.create_task(load.run())
         await asyncio.sleep(3)

@@ -29,8 +29,8 @@ class Nemesis:
     run_dir: Path
     proxies: Sequence[Proxy]
     rng: random.Random
-    pause_s: tuple[float, float] = (4.0, 10.0)
-    hold_s: tuple[float, float] = (2.0, 12.0)
+    pause_s: tuple[float, float]
+    hold_s: tuple[float, float]
     say: Callable[[str], None] = print
     faults: list[Fault] = field(default_factory=list)
 

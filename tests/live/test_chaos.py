@@ -19,7 +19,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(
 ) -> None:
     """The three fixtures only make sure that the servers can be started here."""
     var = live_directory / "chaos"
-    argv = [sys.executable, "-m", "tests.chaos", "--minutes", "0.5", "--seed", str(SEED), "--var", str(var)]
+    argv = [sys.executable, "-m", "tests.chaos", "--minutes", "0.4", "--seed", str(SEED), "--var", str(var)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
     books = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, books["lost"], books["duplicated"]) == (0, 0, 0), done.stdout
