@@ -11,7 +11,7 @@ from deploy.dev.clickhouse.engine import Engine, EngineError, Session
 from deploy.dev.clickhouse.kills import as_kill, matching
 from deploy.dev.clickhouse.limits import Limits, Statement
 from deploy.dev.clickhouse.packets import Incoming, Query, columns_of
-from deploy.dev.clickhouse.statements import Insert, as_insert, is_select
+from deploy.dev.clickhouse.statements import Insert, as_insert, is_select, reaches_out
 
 HELLO_S_MAX = 10
 IDLE_S_MAX = 3600
@@ -19,6 +19,7 @@ IDLE_S_MAX = 3600
 _NO_SUCH_COLUMN = 16
 _NOT_IMPLEMENTED = 48
 _NOT_ENOUGH_SPACE = 243
+_READONLY = 164
 _CANCELLED = 394
 
 
@@ -89,6 +90,8 @@ class Client:
             query = self._incoming.query()
             with self._limits.statement(query, self._socket) as statement:
                 if query.read_only:
+                    if reaches_out(query.sql):
+                        raise EngineError(_READONLY, "Cannot look outside of the database in readonly mode")
                     with self._read_only_session() as own:
                         self._execute(own, statement)
                 else:

@@ -32,14 +32,15 @@ def as_kill(sql: str) -> Kill | None:
 
 
 def matching(session: Session, kill: Kill, running: list[Statement]) -> tuple[list[Statement], bytes]:
-    """Return the statements that meet the condition, and the answer as a native block ("" if none)."""
+    """Return the statements that meet the condition, and the answer as a native block (b"" if none)."""
     if not running:
         return [], b""
     rows = ", ".join(
         f"({at}, {quote(one.query.label)}, {quote(one.query.sql)})" for at, one in enumerate(running)
     )
     columns = quote("at UInt32, query_id String, query String")
-    table = f"(SELECT at, query_id, 'default' AS user, query FROM VALUES({columns}, {rows}))"
+    listed = f"VALUES({columns}, {rows})"
+    table = f"(SELECT at, query_id, 'default' AS user, query FROM {listed})"  # noqa: S608 - quoted above
     chosen = f"FROM {table} WHERE {kill.condition}\n"
     places = session.numbers(f"SELECT at {chosen}")
     answer = session.run(f"SELECT 'finished' AS kill_status, query_id, user, query {chosen}")

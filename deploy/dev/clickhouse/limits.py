@@ -94,9 +94,9 @@ class Limits:
             with self._changed:
                 running = list(self._running)
             for statement in running:
-                if statement.streaming and not statement.left and _has_news(statement.socket):
+                if statement.streaming and (statement.left or _has_news(statement.socket)):
                     statement.left = True
-                    self._end(statement)
+                    self._end(statement)  # again, if the engine had not begun when it was told
 
     def _end(self, statement: Statement) -> None:
         try:

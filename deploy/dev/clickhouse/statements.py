@@ -15,6 +15,12 @@ _INSERT = re.compile(
 _SELECT = re.compile(r"(?:SELECT|WITH)\b|\(", re.IGNORECASE)
 _FORMAT = re.compile(r"\s+FORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# What the engine lets pass although `readonly` is set: a server confines the first to a directory of its
+# own, which chDB does not, and a DESCRIBE of a table function connects to wherever that points.
+_READS_FILES = re.compile(r"(?<![\w.])(file|hasColumnInTable)\s*\(")
+_DESCRIBES_FUNCTION = re.compile(r"(?:DESCRIBE|DESC)\s+(?:TABLE\s+)?\w+\s*\(", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Insert:
@@ -48,6 +54,12 @@ def as_insert(sql: str) -> Insert | None:
 def is_select(sql: str) -> bool:
     """Tell whether the engine can stream the result."""
     return _SELECT.match(bare(sql)) is not None
+
+
+def reaches_out(sql: str) -> bool:
+    """Tell whether a read would look outside of the database: at files, or over the network."""
+    text = _QUOTED.sub(" ", sql).strip()
+    return bool(_READS_FILES.search(text) or _DESCRIBES_FUNCTION.match(text))
 
 
 def without_format(sql: str, formats: Container[str]) -> str:

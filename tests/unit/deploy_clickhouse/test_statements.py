@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.dev.clickhouse.kills import Kill, as_kill
-from deploy.dev.clickhouse.statements import as_insert, is_select, without_format
+from deploy.dev.clickhouse.statements import as_insert, is_select, reaches_out, without_format
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,32 @@ def test_a_format_is_left_to_the_client() -> None:
 )
 def test_kills(sql: str, kill: Kill | None) -> None:
     assert as_kill(sql) == kill
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select file('/etc/hostname')",
+        "SELECT 1, file ('/etc/hostname')",
+        "select /* '*/ file('/etc/hostname') -- '",
+        "describe table file('/etc/hostname')",
+        "desc url('http://127.0.0.1:1/x', CSV)",
+        "/* a */ DESCRIBE s3('http://127.0.0.1:1/b', 'CSV')",
+    ],
+)
+def test_a_read_that_looks_outside_is_known(sql: str) -> None:
+    assert reaches_out(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select 'file(1)' from events",
+        "select profile(1)",
+        "describe table events",
+        "desc events",
+        "select 'it''s file(' as x",
+    ],
+)
+def test_a_read_of_the_database_is_let_through(sql: str) -> None:
+    assert not reaches_out(sql)
