@@ -11,12 +11,18 @@ from struct import Struct as Layout
 from typing import NamedTuple
 
 REQUESTS_MAX = 1_000_000
-"""Of one worker, over all its partitions. A request of one event takes about 190 bytes."""
+"""Of one worker, over all its partitions."""
+
+BYTES_MAX = 160 * 2**20
+"""Of one worker's memory, estimated: a request of one event takes about 190, of 1,000 about 2,200."""
 
 WINDOW_MS = 15 * 60 * 1000
 """A repeat is recognised if the two were received at most this far apart, by the gateways' stamps."""
 
-_SKEW_MS = 5 * 60 * 1000  # how far one partition's stamps may be out of order: gateways have their own clocks
+SKEW_MS = 5 * 60 * 1000
+"""How far one partition's stamps may be out of order: every gateway has a clock of its own."""
+
+_ENTRY_BYTES = 170  # beside the runs: the key, the entry's place in the dictionary, the objects themselves
 
 _HEAD = Layout("<qQ")  # received_at, the first offset; the indices follow, 2 bytes each
 _Runs = bytes | tuple[bytes, ...]
@@ -31,19 +37,23 @@ class Seen(NamedTuple):
 
 
 class Attempts:
-    """What one worker remembers. Keys are the partition's index and the request's 12 bytes."""
+    """What one worker remembers. Partitions are named by their index, requests by their 12 bytes."""
 
-    def __init__(self, requests_max: int = REQUESTS_MAX) -> None:
+    def __init__(self, requests_max: int = REQUESTS_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._requests_max = requests_max
-        self._known: dict[tuple[int, bytes], _Runs] = {}
-        self._newest_ms: dict[int, int] = {}  # of each partition: one may lag hours behind another
+        self._bytes_max = bytes_max
+        # Each partition's in the order of its log: one may lag hours behind another.
+        self._known: dict[int, dict[bytes, _Runs]] = {}
+        self._newest_ms: dict[int, int] = {}
         self._forgotten_ms: dict[int, int] = {}
+        self._requests = 0
+        self._bytes = 0
 
-    def owner(self, kp: int, request: bytes, event: Seen) -> int | None:
+    def owner(self, kp: int, request: bytes, event: Seen, *, window_ms: int = WINDOW_MS) -> int | None:
         """Return the offset of the first event with this id within the window, or None."""
-        for run in _each(self._known.get((kp, request), ())):
+        for run in self._runs_of(kp, request):
             received_at, first = _HEAD.unpack_from(run)
-            if abs(event.received_at - received_at) > WINDOW_MS:
+            if abs(event.received_at - received_at) > window_ms:
                 continue
             indices = memoryview(run)[_HEAD.size :].cast("H")
             place = bisect_left(indices, event.request_index)
@@ -53,7 +63,7 @@ class Attempts:
 
     def knows(self, kp: int, request: bytes) -> bool:
         """Tell whether any event of the request was seen."""
-        return (kp, request) in self._known
+        return request in self._known.get(kp, ())
 
     def forgot(self, kp: int, received_at: int) -> bool:
         """Tell whether something was dropped for lack of room that an event received then may repeat."""
@@ -64,39 +74,67 @@ class Attempts:
         runs = tuple(_runs(events))
         if not runs:
             return
-        known = (*_each(self._known.get((kp, request), ())), *runs)
-        self._known[kp, request] = known if len(known) > 1 else known[0]
+        known = (*self._runs_of(kp, request), *runs)
+        self._drop(kp, request)
+        self._known.setdefault(kp, {})[request] = known if len(known) > 1 else known[0]
+        self._requests += 1
+        self._bytes += _size(known)
         received = max(_HEAD.unpack_from(run)[0] for run in runs)
         self._newest_ms[kp] = max(self._newest_ms.get(kp, 0), received)
-        self._forget()
+        self._forget_old(kp)
+        self._make_room()
 
-    def release(self, kp: int, request: bytes, index: int, ko: int) -> None:
+    def release(self, kp: int, request: bytes, request_index: int, ko: int) -> None:
         """Forget one event, because it ended dead: a repeat of it may be stored."""
         kept = [
             Seen(i, int(first) + place, received_at)
-            for run in _each(self._known.get((kp, request), ()))
+            for run in self._runs_of(kp, request)
             for received_at, first in (_HEAD.unpack_from(run),)
             for place, i in enumerate(memoryview(run)[_HEAD.size :].cast("H"))
-            if (i, int(first) + place) != (index, ko)
+            if (i, int(first) + place) != (request_index, ko)
         ]
-        self._known.pop((kp, request), None)
+        self._drop(kp, request)
         self.add(kp, request, kept)
 
-    def _forget(self) -> None:
-        """Drop what is too old to matter, and the oldest entries beyond the bound."""
-        while self._known:
-            oldest = next(iter(self._known))
-            kp = oldest[0]
-            received_at = max(_HEAD.unpack_from(run)[0] for run in _each(self._known[oldest]))
-            if received_at >= self._newest_ms[kp] - WINDOW_MS - _SKEW_MS:
-                if len(self._known) <= self._requests_max:
-                    return
-                self._forgotten_ms[kp] = max(self._forgotten_ms.get(kp, 0), received_at)
-            del self._known[oldest]
+    def forget(self, kp: int) -> None:
+        """Forget a partition: what another worker decided of it meanwhile is not known here."""
+        for request in list(self._known.get(kp, ())):
+            self._drop(kp, request)
+        self._newest_ms.pop(kp, None)
+        self._forgotten_ms.pop(kp, None)
+
+    def _runs_of(self, kp: int, request: bytes) -> tuple[bytes, ...]:
+        runs = self._known.get(kp, {}).get(request, ())
+        return (runs,) if isinstance(runs, bytes) else runs
+
+    def _drop(self, kp: int, request: bytes) -> None:
+        runs = self._runs_of(kp, request)
+        if runs:
+            del self._known[kp][request]
+            self._requests -= 1
+            self._bytes -= _size(runs)
+
+    def _forget_old(self, kp: int) -> None:
+        too_old_ms = self._newest_ms[kp] - WINDOW_MS - SKEW_MS
+        while self._known[kp]:
+            oldest = next(iter(self._known[kp]))
+            if self._received_at(kp, oldest) >= too_old_ms:
+                return
+            self._drop(kp, oldest)
+
+    def _make_room(self) -> None:
+        while self._requests > self._requests_max or self._bytes > self._bytes_max:
+            kp = max(self._known, key=lambda kp: len(self._known[kp]))
+            oldest = next(iter(self._known[kp]))
+            self._forgotten_ms[kp] = max(self._forgotten_ms.get(kp, 0), self._received_at(kp, oldest))
+            self._drop(kp, oldest)
+
+    def _received_at(self, kp: int, request: bytes) -> int:
+        return max(int(_HEAD.unpack_from(run)[0]) for run in self._runs_of(kp, request))
 
 
-def _each(runs: _Runs | tuple[()]) -> tuple[bytes, ...]:
-    return (runs,) if isinstance(runs, bytes) else runs
+def _size(runs: tuple[bytes, ...]) -> int:
+    return _ENTRY_BYTES + sum(map(len, runs))
 
 
 def _runs(events: Iterable[Seen]) -> Iterator[bytes]:

@@ -5,10 +5,13 @@ from typing import Any
 
 from schemas.topics import Coordinates
 from stores.base import QueryRefused, StoreUnavailable, Warehouse
-from workers.attempts import WINDOW_MS, Seen
+from workers.attempts import SKEW_MS, WINDOW_MS, Seen
 
-REQUESTS_MAX = 500_000
-"""More requests in a window than this are not listed; then every event is asked for by its id."""
+REQUESTS_MAX = 100_000
+"""Of one partition. More requests in a window are not listed; then every event is asked for by its id."""
+
+IDS_MAX = 5_000
+"""In one question: a statement is parsed up to 256 KiB, and an id takes 39 bytes of it."""
 
 _OF_PARTITION = "topic = %(topic)s AND kp = %(kp)s AND inc = %(inc)s AND ko < %(before)s"
 _WITHIN = (
@@ -42,7 +45,7 @@ class Earlier:
 
     async def requests(self, before: Coordinates, received_ms: int) -> frozenset[bytes] | None:
         """Return the requests stored below an offset within the window, or None if they are too many."""
-        params = _params(before, received_ms - WINDOW_MS, received_ms + WINDOW_MS)
+        params = _params(before, received_ms, received_ms)
         rows = await self._query(_REQUESTS, params | {"limit": REQUESTS_MAX})
         if len(rows) == REQUESTS_MAX:
             return None
@@ -52,17 +55,25 @@ class Earlier:
         self, before: Coordinates, from_ms: int, to_ms: int, ids: Sequence[str]
     ) -> Mapping[bytes, list[Seen]]:
         """Return the stored events with these ids, by request."""
-        params = _params(before, from_ms - WINDOW_MS, to_ms + WINDOW_MS)
+        params = _params(before, from_ms, to_ms)
         found: dict[bytes, list[Seen]] = {}
-        for row in await self._query(_BY_ID, params | {"ids": list(ids)}):
+        for row in await self._by_portions(_BY_ID, params, ids):
             seen = Seen(index_of(row["id"]), row["ko"], row["received_ms"])
             found.setdefault(request_of(row["id"]), []).append(seen)
         return found
 
     async def stored(self, tenants: Sequence[int], ids: Sequence[str]) -> list[tuple[str, Coordinates]]:
         """Return where events with these ids are stored, wherever and whenever."""
-        rows = await self._query(_STORED, {"tenants": list(tenants), "ids": list(ids)})
+        rows = await self._by_portions(_STORED, {"tenants": list(tenants)}, ids)
         return [(row["id"], Coordinates(row["inc"], row["topic"], row["kp"], row["ko"])) for row in rows]
+
+    async def _by_portions(
+        self, sql: str, params: Mapping[str, object], ids: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(ids), IDS_MAX):
+            rows += await self._query(sql, {**params, "ids": list(ids[start : start + IDS_MAX])})
+        return rows
 
     async def _query(self, sql: str, params: Mapping[str, object]) -> list[dict[str, Any]]:
         try:
@@ -88,6 +99,6 @@ def _params(before: Coordinates, from_ms: int, to_ms: int) -> dict[str, object]:
         "kp": before.kp,
         "inc": before.inc,
         "before": before.ko,
-        "from_ms": from_ms,
-        "to_ms": to_ms,
+        "from_ms": from_ms - WINDOW_MS - SKEW_MS,
+        "to_ms": to_ms + WINDOW_MS + SKEW_MS,
     }

@@ -12,6 +12,9 @@ from schemas.rows import TIME_MS_END, TIME_MS_MIN
 from schemas.topics import Coordinates
 from workers.judging import Death
 
+NAME_CHARS_MAX = 128  # of what an envelope says of itself; a record that is none may say anything
+KEY_BYTES_MAX = 64 * 1024
+
 RAW_CHARS_CUT = 48 * 1024
 """What is kept of a record whose letter would be too large: six bytes of JSON a character at worst."""
 
@@ -38,6 +41,11 @@ def stamps(value: bytes) -> Stamps:
         return Stamps()
 
 
+def is_sane(known: Stamps) -> bool:
+    """Tell whether a record names an event and a tenant as every envelope does."""
+    return _is_uuid(known.id) and known.id == known.id.lower() and 0 <= known.tenant < 2**32
+
+
 def dead_letter(record: Taken, at: Coordinates, death: Death) -> Record:
     """Return the letter for `events.dead`; its key is the record's, so that a subject stays in order.
 
@@ -49,10 +57,10 @@ def dead_letter(record: Taken, at: Coordinates, death: Death) -> Record:
     letter = DeadLetter(
         v=VERSION,
         id=known.id if _is_uuid(known.id) else "",
-        dialect=known.dialect,
+        dialect=known.dialect[:NAME_CHARS_MAX],
         tenant=known.tenant if 0 <= known.tenant < 2**32 else 0,
         received_at=known.received_at if _is_time(known.received_at) else int(time.time() * 1000),
-        request=known.request,
+        request=known.request[:NAME_CHARS_MAX],
         stage=death.stage,
         code=death.dead.code,
         pointer=death.dead.pointer,
@@ -64,10 +72,12 @@ def dead_letter(record: Taken, at: Coordinates, death: Death) -> Record:
         src_ko=at.ko,
         src_inc=at.inc,
     )
+    # A key that no gateway made may be as large as a whole record.
+    key = record.key if len(record.key) <= KEY_BYTES_MAX else b""
     value = encode(letter)
-    if len(record.key) + len(value) > RECORD_BYTES_MAX:
+    if len(key) + len(value) > RECORD_BYTES_MAX:
         value = encode(msgspec.structs.replace(letter, raw=raw[:RAW_CHARS_CUT], truncated=True))
-    return Record(record.key, value)
+    return Record(key, value)
 
 
 def _text(value: bytes) -> tuple[str, bool]:

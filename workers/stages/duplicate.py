@@ -20,13 +20,14 @@ from schemas.event import Event
 from schemas.topics import Coordinates, Partition
 from stores.base import StoreUnavailable
 from stores.registry import KeyClaim
-from workers.attempts import WINDOW_MS, Attempts, Seen
+from workers.attempts import SKEW_MS, WINDOW_MS, Attempts, Seen
 from workers.earlier import Earlier, index_of, request_of
-from workers.letters import stamps
+from workers.letters import is_sane, stamps
 from workers.resources import Resources
 from workers.stage import KEEP, Duplicate, Unavailable, Verdict
 
 _EXPLICIT, _DERIVED = "5", "8"
+_ANY_MS = 2**63  # a replay is no repeat: it may come any time later
 
 
 class _TakenOver(NamedTuple):
@@ -35,6 +36,13 @@ class _TakenOver(NamedTuple):
     requests: frozenset[bytes] | None  # None: too many to list
     from_ms: int
     until_ms: int
+
+
+class _FirstBatch(NamedTuple):
+    """What was kept of the first batch of a partition, which a former owner may have judged otherwise."""
+
+    end: int
+    kept: dict[str, int]  # offsets by event id
 
 
 class Duplicates:
@@ -47,6 +55,7 @@ class Duplicates:
         self._earlier = Earlier(use.warehouse)
         self._attempts = Attempts()
         self._taken_over: dict[int, _TakenOver] = {}
+        self._first_kept: dict[int, _FirstBatch] = {}
 
     async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Keep the first with each key. Raises Unavailable. All events are of one partition."""
@@ -66,23 +75,37 @@ class Duplicates:
                 await self._judge_requests(events, requests, verdicts)
         except StoreUnavailable as error:
             raise Unavailable(str(error)) from error
+        self._note_first(events, verdicts)
         return verdicts
 
     def taken_over(self, partition: Partition) -> None:
         """Note that another worker may have read this partition: what it saw is not in our memory."""
         self._taken_over.pop(partition.index, None)
+        self._first_kept.pop(partition.index, None)
+        self._attempts.forget(partition.index)
 
     async def release(self, dead: Iterable[tuple[Coordinates, Taken]]) -> None:
         """Give up the keys of events that ended dead after all. Raises StoreUnavailable."""
         claims = []
         for at, record in dead:
             known = stamps(record.value)
-            version = known.id[14:15]
+            if not is_sane(known):
+                continue  # it never had a key
+            version = known.id[14]
+            if at.kp in self._first_kept:
+                self._first_kept[at.kp].kept.pop(known.id, None)
             if version == _DERIVED:
                 self._attempts.release(at.kp, request_of(known.id), index_of(known.id), at.ko)
             if version == _EXPLICIT or known.replay_of:
                 claims.append(KeyClaim(known.tenant, known.id, at))
         await self._registry.release_keys(claims)
+
+    def _note_first(self, events: Sequence[Event], verdicts: Sequence[Verdict]) -> None:
+        start, end = _at(events[0]), _at(events[-1]).ko + 1
+        first = self._first_kept.get(start.kp)
+        if first is None or start.ko < first.end:
+            kept = {e.event_id: _at(e).ko for e, v in zip(events, verdicts, strict=True) if v is KEEP}
+            self._first_kept[start.kp] = _FirstBatch(end, kept)
 
     # --- explicit keys, and replays
 
@@ -103,12 +126,29 @@ class Duplicates:
                 self._attempts.add(_at(event).kp, request_of(event.event_id), [_seen(event)])
 
     async def _stored_elsewhere(self, events: Sequence[Event]) -> frozenset[str]:
-        """Return the ids of replayed events that a repeat of their request brought in before the replay."""
-        derived = {event.event_id: _at(event) for event in events if event.event_id[14] == _DERIVED}
-        if not derived:
+        """Return the ids of replayed events that are stored already, or are being stored, at another place.
+
+        A repeat of the request may have brought one in; or the record that it repeats died under a former
+        owner, which published the letter and was killed, and was judged better since.
+        """
+        replayed = {event.event_id: event for event in events if event.replay_of}
+        if not replayed:
             return frozenset()
-        stored = await self._earlier.stored(sorted({event.tenant_id for event in events}), list(derived))
-        return frozenset(event_id for event_id, at in stored if at != derived[event_id])
+        tenants = sorted({event.tenant_id for event in replayed.values()})
+        stored = await self._earlier.stored(tenants, list(replayed))
+        elsewhere = {event_id for event_id, at in stored if at != replayed[event_id].at}
+        return frozenset(elsewhere | {id_ for id_, event in replayed.items() if self._is_under_way(event)})
+
+    def _is_under_way(self, event: Event) -> bool:
+        """Tell whether another record with this id may be on its way into `events` just now."""
+        at = _at(event)
+        first = self._first_kept.get(at.kp)
+        if first is not None and first.kept.get(event.event_id, at.ko) != at.ko:
+            return True
+        if event.event_id[14] != _DERIVED:
+            return False
+        owner = self._attempts.owner(at.kp, request_of(event.event_id), _seen(event), window_ms=_ANY_MS)
+        return owner is not None and owner != at.ko
 
     # --- keys made of the request's bytes
 
@@ -139,7 +179,7 @@ class Duplicates:
         before = _at(first)
         if kp not in self._taken_over:
             found = await self._earlier.requests(before, first.received_at)
-            until_ms = first.received_at + WINDOW_MS
+            until_ms = first.received_at + WINDOW_MS + SKEW_MS
             self._taken_over[kp] = _TakenOver(found, first.received_at, until_ms)
         asked = [event for name, events in requests if self._is_open(kp, name, events) for event in events]
         if not asked:
@@ -159,6 +199,7 @@ class Duplicates:
             return not self._attempts.knows(kp, request)
         taken_over = self._taken_over[kp]
         if received_at > taken_over.until_ms:
+            self._taken_over[kp] = taken_over._replace(requests=frozenset())  # it is over: make room
             return False
         listed = taken_over.requests
         return listed is None or request in listed or received_at < taken_over.from_ms
