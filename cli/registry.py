@@ -13,8 +13,14 @@ from stores.registry import SqlRegistry, open_registry
 
 
 def ask(settings: Settings, work: Callable[[SqlRegistry], Awaitable[Iterable[Any]]]) -> None:
-    """Run `work` on the registry and print what it returns, one JSON object a line."""
+    """Run `work` on the registry and print what it returns, one JSON object a line.
+
+    It is the registry that the settings name, else that of the system that runs in their home.
+    """
+    from cli.running import of_running
     from console.rendering import encode
+
+    settings = of_running(settings)
 
     async def run() -> list[Any]:
         async with open_registry(settings) as registry:

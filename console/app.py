@@ -8,16 +8,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.errors import HANDLERS
-from console.guard import Guard
 from console.metrics import Measured
 from console.resources import RESOURCES, health
 from console.use import Use
-from stores.base import KeyStore, Registry, Warehouse
 
 
-def create_app(warehouse: Warehouse, registry: Registry, keys: KeyStore) -> Starlette:
+def create_app(use: Use) -> Starlette:
     """Build the public side, for --api-port."""
-    use = Use(warehouse, registry, Guard(registry, keys))
     declared = [route for routes in RESOURCES for route in routes(use)]
     app = Starlette(
         # With and without a slash at the end; a redirect would cost the caller a second request.
@@ -29,9 +26,8 @@ def create_app(warehouse: Warehouse, registry: Registry, keys: KeyStore) -> Star
     return app
 
 
-def create_admin(warehouse: Warehouse, registry: Registry, keys: KeyStore) -> Starlette:
+def create_admin(use: Use) -> Starlette:
     """Build the operator's side, for --admin-port: metrics and health."""
-    use = Use(warehouse, registry, Guard(registry, keys))
     return Starlette(routes=[Route("/metrics", metrics), *health.routes(use)])
 
 

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bus.base import BusUnavailable
 from stores.base import QueryRefused, StoreUnavailable
 
 MESSAGES = {
@@ -14,10 +15,15 @@ MESSAGES = {
     "token_invalid": "The token is unknown, revoked or expired; ask the operator for a new one.",
     "too_many_bad_tokens": "Too many bad tokens came from this address; wait, and use a valid one.",
     "scope_missing": "This token may not read; ask the operator for one with the scope `read`.",
+    "admin_only": "This is the operator's: ask with a token that has the scope `admin`.",
     "parameter_invalid": "A query parameter is not usable.",
     "query_too_heavy": "The question is too large to be answered in time; ask for less at once.",
     "store_unavailable": "A database does not answer at the moment; try again.",
-    "receipt_unknown": "Nothing is known of this request yet: it was never accepted, or it is in flight.",
+    "bus_unavailable": "The bus does not answer at the moment; try again.",
+    "log_changed": "A log is not the one that was read; the log of the api says which.",
+    "receipt_unknown": "Nothing is known of this request: never accepted, or far back in the queue.",
+    "store_not_allowed": "This token is for another store; ask with the store's own or an api token.",
+    "customer_unknown": "The store has no customer with this id; one that was sent just now takes a moment.",
     "not_found": "There is nothing here; the API is under /penstock/v1, its pages are in docs/api.md.",
     "method_not_allowed": "This path takes another method; the header `Allow` names it.",
     "internal": "The request failed inside; the operator finds the reason in the log of the api.",
@@ -54,6 +60,11 @@ async def on_unavailable(request: Request, error: Exception) -> Response:
     return respond(ApiError(503, "store_unavailable", headers={"Retry-After": "1"}))
 
 
+async def on_bus_unavailable(request: Request, error: Exception) -> Response:
+    """Answer while the bus is down, where something in it was asked for."""
+    return respond(ApiError(503, "bus_unavailable", headers={"Retry-After": "1"}))
+
+
 async def on_refused(request: Request, error: Exception) -> Response:
     """Answer a query that went over its limits; our own statements are refused for nothing else."""
     return respond(ApiError(503, "query_too_heavy", headers={"Retry-After": "5"}))
@@ -74,6 +85,7 @@ async def on_bug(request: Request, error: Exception) -> Response:
 HANDLERS = {
     ApiError: on_api_error,
     StoreUnavailable: on_unavailable,
+    BusUnavailable: on_bus_unavailable,
     QueryRefused: on_refused,
     HTTPException: on_http,
     Exception: on_bug,

@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUESTS: Final = Counter(
@@ -11,6 +11,23 @@ REQUESTS: Final = Counter(
 )
 SECONDS: Final = Histogram(
     "penstock_api_request_seconds", "Time to the last byte of an answer of the api.", ["resource"]
+)
+LEDGER_GAPS: Final = Gauge(
+    "penstock_api_ledger_gaps", "Offsets of the last 7 days that no table knows: lost.", ["topic"]
+)
+LEDGER_OVERLAPS: Final = Gauge(
+    "penstock_api_ledger_overlaps",
+    "Places that offsets of the last 7 days have beyond their one: stored twice.",
+    ["topic"],
+)
+LEDGER_IN_FLIGHT: Final = Gauge(
+    "penstock_api_ledger_in_flight", "Records in the log that nothing has become of yet.", ["topic"]
+)
+AUDITS: Final = Counter(
+    "penstock_api_audits_total", "Audits by how they ended: balanced, unbalanced, failed.", ["result"]
+)
+AUDITED_AT: Final = Gauge(
+    "penstock_api_audited_at_seconds", "Unix time of the last audit that could be finished."
 )
 
 

@@ -1,119 +1,232 @@
 """The receipt of a request: what became of every event of every attempt to send it."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from bus.base import BusUnavailable
+from console.inflight import InFlight
+from schemas.rows import GATEWAY_STAGE
 from stores.base import Warehouse
 
 ROWS_MAX = 20_000
 """Two attempts of the largest request; a receipt that holds more says `complete: false`."""
 
+NAMED_MAX = 100
+"""So many events are looked up by name, through an index. For more, a tenant's rows are read."""
+
+OTHERS_MAX = 50
+"""So many other requests with the same events are told of, completely."""
+
+RETRIED_WITHIN = timedelta(days=1)
+"""How far around a large request other attempts are looked for, so that not all of its tenant is read."""
+
 
 class Fate(Struct, frozen=True, omit_defaults=True):
-    """What became of one event. `at` is when it was decided, the coordinates are its record's."""
+    """What became of one event. `at` is when that was written down, the coordinates are its record's.
+
+    `index` is its place in the request, null where a dead letter does not tell. `replay_of` names the
+    record that this one repeats, as incarnation/topic/partition/offset.
+    """
 
     event_id: str | None
-    index: int
-    outcome: Literal["stored", "duplicate", "dropped", "erased", "dead", "rejected"]
+    index: int | None
+    outcome: Literal["stored", "duplicate", "dropped", "erased", "dead", "rejected", "in_flight"]
     at: Any
     topic: str
     partition: int
     offset: int
     first_event_id: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    pointer: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    replay_of: str | UnsetType = UNSET
 
 
 class Attempt(Struct, frozen=True):
     """One request as it came in. `accepted` is how many events the gateway took, as far as it is known."""
 
     request_id: str
+    tenant_id: int
     received_at: Any
     accepted: int
     in_flight: int
     events: list[Fate]
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing can be in flight; rejected events alone do not tell how many were accepted."""
+        return not self.in_flight and any(fate.outcome != "rejected" for fate in self.events)
+
 
 class Receipt(Struct, frozen=True):
-    """All attempts that carried the request's id, or the same events under another id."""
+    """All attempts that carried the request's id, or events of it under another id; the earliest first."""
 
     request_id: str
     complete: bool
     attempts: list[Attempt]
 
 
-_FATES = """
-SELECT toString(event_id) AS event_id, request_id, request_index AS index, request_of AS of, received_at,
-    'stored' AS outcome, stored_at AS at, topic, kp, ko, '' AS first, '' AS reason, tenant_id
-FROM events WHERE {condition}
-UNION ALL
-SELECT toString(event_id), request_id, request_index, request_of, received_at,
-    outcome, stored_at, topic, kp, ko, ifNull(toString(first_event_id), ''), reason, tenant_id
-FROM outcomes WHERE {condition}
-UNION ALL
-SELECT ifNull(toString(event_id), ''), request_id, request_index, 0, received_at,
-    if(stage = 'gateway', 'rejected', 'dead'), stored_at, src_topic, src_kp, src_ko, '', code, tenant_id
-FROM quarantine_current WHERE {condition}
-"""
+# A dead letter's raw is the envelope, which tells its place; a letter can be there twice.
+_FATES = f"""
+SELECT * FROM
+(
+    SELECT event_id, tenant_id, request_id, request_index AS index, request_of AS of, received_at,
+        'stored' AS outcome, stored_at AS at, topic, kp, ko, inc, NULL AS first_event_id, '' AS reason,
+        '' AS pointer, '' AS message, replay_of
+    FROM events WHERE {{condition}}
+    UNION ALL
+    SELECT event_id, tenant_id, request_id, request_index, request_of, received_at,
+        outcome, stored_at, topic, kp, ko, inc, first_event_id, reason, '', '', ''
+    FROM outcomes WHERE {{condition}}
+    UNION ALL
+    SELECT event_id, tenant_id, request_id, if(rejected, request_index, JSONExtractUInt(raw, 'index')),
+        if(rejected, 0, JSONExtractUInt(raw, 'of')), received_at, if(rejected, 'rejected', 'dead'),
+        stored_at, src_topic, src_kp, src_ko, src_inc, NULL, code, pointer, message,
+        if(rejected, replay_of, JSONExtractString(raw, 'replay_of'))
+    FROM
+    (
+        SELECT *, stage = '{GATEWAY_STAGE}' AS rejected
+        FROM quarantine WHERE {{condition}}
+        ORDER BY inc, topic, kp, ko
+        LIMIT 1 BY src_inc, src_topic, src_kp, src_ko
+    )
+)
+ORDER BY received_at, request_id, tenant_id, index, at
+LIMIT %(limit)s
+"""  # noqa: S608 - put together from our own text
 
-_BY_REQUEST = "request_id = %(request_id)s"
-_SAME_EVENTS = (
-    "event_id IN (SELECT event_id FROM events WHERE request_id = %(request_id)s"
-    " UNION ALL SELECT event_id FROM outcomes WHERE request_id = %(request_id)s)"
+_TABLES = ("events", "outcomes", "quarantine")
+_OF_REQUESTS = "request_id IN %(requests)s"
+_OF_TENANTS = " AND tenant_id IN %(tenants)s"
+_OTHERS = "SELECT DISTINCT request_id FROM ({rows}) LIMIT %(others)s"
+_ELSEWHERE = "request_id NOT IN %(requests)s AND event_id IN "
+_EVENTS_OF_REQUEST = " UNION ALL ".join(
+    f"SELECT toNullable(event_id) FROM {table} WHERE {_OF_REQUESTS}"  # noqa: S608 - as above
+    for table in _TABLES
+)
+_AROUND = (
+    " AND received_at BETWEEN fromUnixTimestamp64Milli(toInt64(%(from_ms)s))"
+    " AND fromUnixTimestamp64Milli(toInt64(%(to_ms)s))"
 )
 
 
-async def receipt(warehouse: Warehouse, request_id: str, tenant_id: int | None) -> Receipt | None:
-    """Return the receipt, or None if nothing is known of the request (yet).
+async def receipt(
+    warehouse: Warehouse, in_flight: InFlight, request_id: str, tenant_id: int | None
+) -> Receipt | None:
+    """Return the receipt, or None if nothing is known of the request.
 
-    `tenant_id` limits it to one tenant's events; None is the operator. Raises StoreUnavailable.
+    `tenant_id` limits it to one tenant's events; None is the operator. Raises StoreUnavailable,
+    BusUnavailable, and QueryRefused where it would take too long.
     """
-    condition = f"({_BY_REQUEST} OR {_SAME_EVENTS})"
-    if tenant_id is not None:
-        condition += " AND tenant_id = %(tenant_id)s"
-    sql = (
-        f"SELECT * FROM ({_FATES.format(condition=condition)}) "  # noqa: S608 - our own text
-        "ORDER BY received_at, request_id, index LIMIT %(limit)s"
-    )
-    params = {"request_id": request_id, "tenant_id": tenant_id, "limit": ROWS_MAX + 1}
-    rows = await warehouse.query(sql, params)
+    found = await _decided(warehouse, request_id, tenant_id)
+    if found is not None and all(attempt.is_settled for attempt in found.attempts):
+        return found
+    try:
+        under_way = await in_flight.of(request_id, tenant_id)
+    except BusUnavailable:
+        if found is None:
+            raise
+        return found
+    # Asked again: what was decided while we read the log is not in flight any more.
+    return await _decided(warehouse, request_id, tenant_id, under_way)
+
+
+async def _decided(
+    warehouse: Warehouse,
+    request_id: str,
+    tenant_id: int | None,
+    under_way: Sequence[dict[str, Any]] = (),
+) -> Receipt | None:
+    tenants = () if tenant_id is None else (tenant_id,)
+    rows = await _fates(warehouse, (request_id,), tenants)
+    decided = {_place(row) for row in rows}
+    rows += [row for row in under_way if _place(row) not in decided]
     if not rows:
         return None
-    attempts = [
-        _attempt(list(group))
-        for _, group in groupby(rows[:ROWS_MAX], key=lambda row: (row["received_at"], row["request_id"]))
-    ]
-    return Receipt(request_id, len(rows) <= ROWS_MAX, attempts)
+    tenants = tuple({row["tenant_id"] for row in rows})
+    others = await _others(warehouse, request_id, tenants, rows)
+    if others:
+        rows += await _fates(warehouse, others, tenants)
+    complete = len(rows) <= ROWS_MAX
+    rows.sort(key=_attempt_key)
+    attempts = [_attempt(list(group)) for _, group in groupby(rows[:ROWS_MAX], key=_attempt_key)]
+    return Receipt(request_id, complete, attempts)
 
 
-def _attempt(rows: list[dict[str, Any]]) -> Attempt:
-    # A dead letter does not repeat how many were accepted; any other row of the request does.
-    accepted = max(row["of"] for row in rows) or _count(rows, {"dead"})
-    settled = _count(rows, {"stored", "duplicate", "dropped", "erased", "dead"})
+async def _fates(
+    warehouse: Warehouse, requests: Sequence[str], tenants: Sequence[int]
+) -> list[dict[str, Any]]:
+    condition = _OF_REQUESTS + (_OF_TENANTS if tenants else "")
+    params = {"requests": tuple(requests), "tenants": tuple(tenants), "limit": ROWS_MAX + 1}
+    return await warehouse.query(_FATES.format(condition=condition), params)
+
+
+async def _others(
+    warehouse: Warehouse, request_id: str, tenants: Sequence[int], rows: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return the ids of other requests that carried some of the same events."""
+    ids = tuple({row["event_id"] for row in rows if row["event_id"] is not None})
+    if not ids:
+        return []
+    params = {"requests": (request_id,), "tenants": tuple(tenants), "others": OTHERS_MAX}
+    if len(ids) <= NAMED_MAX:
+        condition = f"{_ELSEWHERE} %(ids)s {_OF_TENANTS}"
+        params["ids"] = ids
+    else:
+        condition = f"{_ELSEWHERE} ({_EVENTS_OF_REQUEST}) {_OF_TENANTS} {_AROUND}"
+        times = [row["received_at"] for row in rows]
+        bounds = {"from_ms": min(times) - RETRIED_WITHIN, "to_ms": max(times) + RETRIED_WITHIN}
+        params |= {name: round(moment.timestamp() * 1000) for name, moment in bounds.items()}
+    found = " UNION ALL ".join(
+        f"SELECT request_id FROM {table} WHERE {condition}"  # noqa: S608 - our own text
+        for table in _TABLES
+    )
+    return [row["request_id"] for row in await warehouse.query(_OTHERS.format(rows=found), params)]
+
+
+_attempt_key = itemgetter("received_at", "request_id", "tenant_id")
+_place = itemgetter("topic", "kp", "ko")
+
+
+def _attempt(rows: Sequence[Mapping[str, Any]]) -> Attempt:
+    """Put the rows of one request together; a replayed event has several.
+
+    Rejected events were not among the accepted ones, unless they were replayed.
+    """
+    rejected = {row["index"] for row in rows if row["outcome"] == "rejected"}
+    taken = [row for row in rows if row["outcome"] != "rejected" and row["index"] not in rejected]
+    replayed = {row["index"] for row in rows if row["outcome"] != "rejected"} & rejected
+    # Where a dead letter does not tell its place, it is one more event.
+    settled = len({row["index"] if row["of"] else _place(row) for row in taken if row["at"] is not None})
+    accepted = max([settled, *(row["of"] for row in taken)])
     return Attempt(
         request_id=rows[0]["request_id"],
+        tenant_id=rows[0]["tenant_id"],
         received_at=rows[0]["received_at"],
-        accepted=accepted,
-        in_flight=max(accepted - settled, 0),
+        accepted=accepted + len(replayed),
+        in_flight=accepted - settled,
         events=[_fate(row) for row in rows],
     )
 
 
-def _count(rows: Iterable[dict[str, Any]], outcomes: set[str]) -> int:
-    return sum(row["outcome"] in outcomes for row in rows)
-
-
-def _fate(row: dict[str, Any]) -> Fate:
+def _fate(row: Mapping[str, Any]) -> Fate:
+    told = row["outcome"] == "rejected" or row["of"]
     return Fate(
-        event_id=row["event_id"] or None,
-        index=row["index"],
+        event_id=str(row["event_id"]) if row["event_id"] else None,
+        index=row["index"] if told else None,
         outcome=row["outcome"],
         at=row["at"],
         topic=row["topic"],
         partition=row["kp"],
         offset=row["ko"],
-        first_event_id=row["first"] or UNSET,
+        first_event_id=str(row["first_event_id"]) if row["first_event_id"] else UNSET,
         reason=row["reason"] or UNSET,
+        pointer=row["pointer"] or UNSET,
+        message=row["message"] or UNSET,
+        replay_of=row["replay_of"] or UNSET,
     )

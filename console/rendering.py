@@ -1,6 +1,7 @@
 """Rows of the warehouse as JSON."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -21,6 +22,11 @@ _encoder = msgspec.json.Encoder(enc_hook=_readable, decimal_format="number")
 def encode(value: Any) -> bytes:
     """Return JSON: times as RFC 3339, UUIDs as text, decimals as numbers with all their digits."""
     return _encoder.encode(value)
+
+
+def moment(ms: int) -> datetime:
+    """Return a time in Unix ms to the millisecond."""
+    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
 
 
 def respond(value: Any) -> Response:

@@ -1,20 +1,18 @@
 """Dead letters that are published and not yet in the quarantine: they are in flight, and no gap."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from bus.base import Bus
 from console.offsets import MISSING_MAX, Count, Span, missing
-from schemas.envelope import DeadLetter, EnvelopeError, decode_dead
+from console.records import records
+from schemas.envelope import EnvelopeError, decode_dead
 from schemas.topics import DEAD, Coordinates, Partition
 from stores.base import Warehouse
 
 LETTERS_MAX = 200_000
 """So many are read to learn which records they are about; of more it is not known."""
-
-CHUNK_BYTES = 16 * 2**20
-_CHUNK_MIN, _CHUNK_MAX = 40, 5_000
 
 
 class Lost(Struct, frozen=True):
@@ -51,7 +49,11 @@ class Undelivered:
                 stop = min(end, start + left)
                 self.unread += max(end - stop, 0)
                 left -= max(stop - start, 0)
-                async for letter in _letters(self._bus, partition, start, stop):
+                async for record in records(self._bus, partition, start, stop):
+                    try:
+                        letter = decode_dead(record.value)
+                    except EnvelopeError:
+                        continue  # the quarantine worker keeps it as it is; it names no source
                     at = Coordinates(letter.src_inc, letter.src_topic, letter.src_kp, letter.src_ko)
                     self._sources.add(at)
         return self._sources
@@ -74,20 +76,3 @@ async def undelivered(warehouse: Warehouse, letters: Undelivered, span: Span, co
     # Where not all was looked at, what may be a letter is not called lost.
     beyond = sum(offset > unknown[-1] for offset in of_span) if total > MISSING_MAX else 0
     return Lost(on_the_way + min(total - on_the_way, letters.unread + beyond), lost)
-
-
-async def _letters(bus: Bus, partition: Partition, start: int, end: int) -> AsyncIterator[DeadLetter]:
-    """Read the letters [start, end) in chunks of bounded size."""
-    chunk = _CHUNK_MIN
-    while start < end:
-        records = await bus.read(partition, start=start, end=min(start + chunk, end))
-        if not records:
-            return  # removed by retention
-        for record in records:
-            try:
-                yield decode_dead(record.value)
-            except EnvelopeError:
-                continue  # the quarantine worker keeps it as it is; it names no source
-        start = records[-1].offset + 1
-        bytes_each = sum(len(record.value) for record in records) // len(records) + 1
-        chunk = max(_CHUNK_MIN, min(CHUNK_BYTES // bytes_each, _CHUNK_MAX))

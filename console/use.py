@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 
+from console.auditor import Auditor
 from console.guard import Guard
-from stores.base import Registry, Warehouse
+from console.inflight import InFlight
+from stores.base import Warehouse
+from stores.registry import SqlRegistry
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The stores, and the guard that lets callers in."""
+    """The stores, the guard that lets callers in, who knows the books, and who looks into the log."""
 
     warehouse: Warehouse
-    registry: Registry
+    registry: SqlRegistry
     guard: Guard
+    auditor: Auditor
+    in_flight: InFlight

@@ -39,6 +39,11 @@ def write_object(members: dict[str, Any]) -> str:
     return _write(members).decode()
 
 
+def write(value: Any) -> str:
+    """Write a value of what `read_object` gave."""
+    return _write(value).decode()
+
+
 def text(raw: Raw | bytes) -> str:
     """Return the JSON text of a value. Raises MappingError when it is not UTF-8."""
     try:

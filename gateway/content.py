@@ -21,7 +21,7 @@ OPENINGS_MAX = 61  # so many brackets nest an event at most 61 deep, and with th
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 EVENT_TOO_LARGE = "event_too_large"
-_TOO_LARGE = Refused(EVENT_TOO_LARGE, f"An event may have {EVENT_BYTES_MAX} bytes; make it smaller.")
+TOO_LARGE = Refused(EVENT_TOO_LARGE, f"An event may have {EVENT_BYTES_MAX} bytes; make it smaller.")
 _NOT_FINITE = Refused("number_not_finite", "A number is too large for a 64-bit float; send a smaller one.")
 _INTEGER = ("integer_out_of_range", "Integers are from -2^63 to 2^63-1; send a larger one as a string.")
 _STRING = ("string_too_long", f"A string may have {STRING_BYTES_MAX} bytes; make it shorter.")
@@ -81,7 +81,7 @@ async def _look_at(text: bytes, around: int, turn: Turn, *, clean: bool) -> Refu
 def judge(text: bytes, *, clean: bool = False) -> Refused | None:
     """Return why the content of one event is not taken, or None. `clean`: the screen has passed it."""
     if len(text) > EVENT_BYTES_MAX:
-        return _TOO_LARGE
+        return TOO_LARGE
     if (clean or is_clean(text)) and not _may_be_large(text):
         return None
     try:

@@ -6,7 +6,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dialects import bodies
-from gateway.errors import INTERNAL, ClientGone, RequestRefused
+from gateway.errors import INCOMPLETE_BODY, INTERNAL, ClientGone, RequestRefused
 from gateway.logs import RefusalLog
 from gateway.metrics import Metrics
 from gateway.request import Request
@@ -46,6 +46,8 @@ class Edge:
             await self._refuse(request, refused)
         except ClientGone:
             self._metrics.gone.labels(request.endpoint).inc()
+            # It may have closed only its own side, and still be waiting.
+            await self._refuse(request, INCOMPLETE_BODY.refuse())
         except Exception:  # whatever it was, the client gets an answer and we get a trace
             log.exception("request %s failed at %s", request.id, request.endpoint)
             self._metrics.refused.labels(request.endpoint, INTERNAL.code).inc()

@@ -1,7 +1,7 @@
 """Every reason for which a whole request is refused, in one table, and how it is raised.
 
 - RequestRefused: the request gets a Problem for an answer, in its dialect's words
-- ClientGone: the client hung up before its request was complete; nobody is left to answer
+- ClientGone: the client closed its side before its request was complete
 """
 
 import logging
@@ -104,6 +104,9 @@ BODY_TOO_LARGE = Reason(
 REQUEST_TIMEOUT = Reason(
     "request_timeout", 408, INFO, "The body came too slowly; send it again over a faster line.", closes=True
 )
+INCOMPLETE_BODY = Reason(
+    "incomplete_body", 400, INFO, "The connection ended before the body did; send it again.", closes=True
+)
 NOT_UTF8 = Reason("not_utf8", 400, INFO, "The body is not UTF-8; encode it as UTF-8.")
 INVALID_JSON = Reason("invalid_json", 400, INFO, "The body is not one JSON value: {error}.")
 TOO_DEEP = Reason("too_deep", 400, INFO, "JSON may be nested {depth} levels deep; flatten the body.")
@@ -117,7 +120,7 @@ TOO_MANY_EVENTS = Reason(
 
 # --- the one event of a single route, which is stored as a rejected event
 INVALID_EVENT = Reason("invalid_event", 400, INFO, "The event is not valid.")
-EVENT_TOO_LARGE = Reason("body_too_large", 413, INFO, "An event may have {limit} bytes; make it smaller.")
+EVENT_TOO_LARGE = Reason("body_too_large", 413, INFO, "An event may have 262144 bytes; make it smaller.")
 TENANT_NOT_FOUND = Reason("tenant_not_found", 404, INFO, "Tenant not found or not available.")
 PRODUCT_NOT_FOUND = Reason(
     "product_not_found", 422, INFO, "The product is not one of this tenant's products."

@@ -111,7 +111,7 @@ class Ingest:
     ) -> tuple[Judged, Owner]:
         """Return whose events these are; an event of nobody, or of another's product, is refused by now."""
         if token is not None:
-            return judged, Owner(token.tenant.id)
+            return judged, Owner(token.tenant.id, store=token.store)
         if not judged.accepted:
             return judged, Owner(0)
         ((index, raw, told),) = judged.accepted
@@ -137,6 +137,7 @@ class Ingest:
             sent_at=request.sent_at,
             ip=request.ip,
             ua=request.user_agent,
+            store=owner.store,
             ids=await event_ids(
                 self._endpoint.ids,
                 dialect=self._dialect,

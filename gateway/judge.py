@@ -5,12 +5,15 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
+from bus.base import RECORD_BYTES_MAX
 from dialects.base import Accepted, Endpoint, Refused
-from gateway.content import examine
+from gateway.content import TOO_LARGE, examine
 from gateway.turns import Turn
+from schemas.envelope import encode
 from schemas.tenants import Token
 
 _TURN_EVENTS = 32
+_REPEATED_BYTES_MAX = RECORD_BYTES_MAX - 64 * 1024  # the rest is for what the gateway stamps
 _LEVELS_AROUND = 2  # {"events": [ … ]}
 
 
@@ -31,11 +34,20 @@ async def judge(
     judged = Judged([], [])
     for index, raw in enumerate(events):
         verdict = faults.get(index) or validate(raw, token)
-        if isinstance(verdict, Accepted):
+        if isinstance(verdict, Accepted) and not _overflows(raw, verdict):
             judged.accepted.append((index, raw, verdict))
         else:
-            judged.refused.append((index, raw, verdict))
+            refused = verdict if isinstance(verdict, Refused) else TOO_LARGE
+            judged.refused.append((index, raw, refused))
         if index % _TURN_EVENTS == 0:
             await turn.over()
     assert len(judged.accepted) + len(judged.refused) == len(events)
     return judged
+
+
+def _overflows(raw: Raw, told: Accepted) -> bool:
+    """Tell whether the event's record would be too large for the bus: some of it stands there twice."""
+    # A character takes six bytes of JSON at most, and four of UTF-8 in the record's key.
+    if len(raw) + 6 * len(told.ua) + 4 * len(told.subject) <= _REPEATED_BYTES_MAX:
+        return False
+    return len(raw) + len(encode(told.ua)) + len(told.subject.encode()) > _REPEATED_BYTES_MAX

@@ -8,7 +8,7 @@ from gateway.errors import RATE_LIMITED, Headers
 from gateway.metrics import Metrics
 from schemas.tenants import Tenant, Token
 from stores.base import KeyStore, Limit, Permit, StoreUnavailable
-from stores.keys import MemoryKeys
+from stores.keys import MemoryKeys, SharedLimits
 
 BAD_ATTEMPTS = 20
 STORED_REJECTS = 100
@@ -24,6 +24,8 @@ class Limiter:
         self._keys = keys
         self._alone = MemoryKeys()
         self._metrics = metrics
+        if isinstance(keys, SharedLimits):
+            keys.on_alone = metrics.limits_alone.inc
 
     async def take(
         self, rates: Sequence[Rate], *, ip: str, token: Token | None = None, tenant: Tenant | None = None

@@ -27,6 +27,7 @@ class Stamp:
     ip: str
     ua: str
     ids: EventIds
+    store: str = ""  # that the token belongs to: a rejected event does not tell
 
 
 async def accepted_records(
@@ -92,6 +93,7 @@ def _rejected(stamp: Stamp, index: int, raw: Raw, refused: Refused, limits: Limi
         dialect=stamp.dialect,
         endpoint=stamp.endpoint,
         tenant=stamp.tenant,
+        source=stamp.store,
         received_at=stamp.received_at,
         ip=stamp.ip,
         ua=stamp.ua,

@@ -104,7 +104,7 @@ async def _run_granian(app: Starlette, sock: socket.socket, stopped: Callable[[]
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
-    """Return a bound socket; port 0 takes a free one. Raises SettingsError."""
+    """Return a listening socket; port 0 takes a free one. Raises SettingsError."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -112,6 +112,7 @@ def bind(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((host, port))
+        sock.listen(BACKLOG)  # now: of two that only bind, the second would fail later and less clearly
     except OSError as error:
         sock.close()
         raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from None

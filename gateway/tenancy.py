@@ -20,6 +20,7 @@ class Owner:
     """Whom an event belongs to. `tenant_id` 0: nobody we know; then `reason` and `refused` say so.
 
     `flags` name what the registry could not be asked. `left` is what the rates per tenant have left.
+    `store` is the one that the token belongs to, where it does.
     """
 
     tenant_id: int
@@ -27,6 +28,7 @@ class Owner:
     reason: Reason | None = None
     refused: Refused | None = None
     left: Headers = ()
+    store: str = ""
 
 
 class Tenancy:

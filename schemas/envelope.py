@@ -55,7 +55,7 @@ class Rejected(Struct, kw_only=True, omit_defaults=True, gc=False):
     """One event that the gateway refused, published to `events.rejected`.
 
     `raw` is the event's JSON text, whole up to the dialect's cap; a longer one is cut and flagged
-    `truncated`. `tenant` is 0 where none is known. `grants` lets a replay be judged as today.
+    `truncated`. `tenant` is 0 where none is known; `source` is the store that the token belongs to.
     """
 
     v: int

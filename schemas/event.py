@@ -79,6 +79,7 @@ class Event(Struct, kw_only=True, gc=False):
     properties: str = "{}"
     extra: str = ""
     raw: str = ""
+    profile: dict[str, str] = {}  # what it adds to its person's profile: JSON texts by field
     # --- filled by the stages
     settings: TenantSettings = TenantSettings()  # of its tenant, by the first stage
     allowed: int = CONSENT_ALL  # what `consent` allows, in the bits of workers/consent.py

@@ -20,7 +20,10 @@ PARENT_FD = PREFIX + "PARENT_FD"
 CRASH_AT = PREFIX + "CRASH_AT"
 """Not a setting: a crash test names through it the point at which a worker kills itself."""
 
-Port = Annotated[int, Meta(ge=0, le=65535)]
+PORT_MAX = 65535
+
+Port = Annotated[int, Meta(ge=0, le=PORT_MAX)]
+Host = Annotated[str, Meta(min_length=1)]  # an empty one would be every address of the machine
 
 
 def _about(text: str) -> Meta:
@@ -35,10 +38,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What an operator may set. Units stand last in the names."""
 
     home: Annotated[str, _about("Directory that holds all state and logs.")] = "./var"
-    host: Annotated[str, _about("Address the gateway and the api bind to.")] = "127.0.0.1"
+    host: Annotated[Host, _about("Address the gateway and the api bind to.")] = "127.0.0.1"
     port: Annotated[Port, _about("Port of the gateway.")] = 8080
     api_port: Annotated[Port, _about("Port of the api; 0: the gateway's port + 1.")] = 0
-    admin_host: Annotated[str, _about("Address of /metrics, /health, /ready and /live.")] = "127.0.0.1"
+    admin_host: Annotated[Host, _about("Address of /metrics, /health, /ready and /live.")] = "127.0.0.1"
     admin_port: Annotated[Port, _about("Port of /metrics of this process; 0: a free one.")] = 0
     server: Annotated[Literal["hypercorn", "granian"], _about("HTTP server of the gateway.")] = "hypercorn"
     log_level: Annotated[
@@ -112,7 +115,12 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
             values[field.name] = text
     values.update({name: value for name, value in (flags or {}).items() if value is not None})
     _refuse_unknown(environ)
-    return Settings(**{name: _convert(name, value) for name, value in values.items()})
+    settings = Settings(**{name: _convert(name, value) for name, value in values.items()})
+    if settings.port == PORT_MAX and not settings.api_port:
+        raise SettingsError(
+            f"{PREFIX}API_PORT is not usable: there is no port {PORT_MAX + 1}. Choose one for it"
+        )
+    return settings
 
 
 def _read(name: str, environ: Mapping[str, str]) -> str | None:
@@ -130,12 +138,14 @@ def _read(name: str, environ: Mapping[str, str]) -> str | None:
 
 def _convert(name: str, value: Any) -> Any:
     kind = get_type_hints(Settings, include_extras=True)[name]
-    if get_args(kind)[0] is bool and isinstance(value, str):
+    plain = get_args(kind)[0]
+    if plain is bool and isinstance(value, str):
         value = {"1": True, "true": True, "0": False, "false": False}.get(value.lower(), value)
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        reason = str(error).split(" - at ")[0]
+        words = ("1", "0") if plain is bool else get_args(plain)
+        reason = f"it takes {' or '.join(words)}" if words else str(error).split(" - at ")[0]
         raise SettingsError(f"{PREFIX}{name.upper()} is not usable: {reason}. It is: {about(name)}") from None
 
 

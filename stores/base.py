@@ -46,8 +46,13 @@ class Warehouse(Protocol):
         nothing after a crash. Raises InsertRefused, StoreUnavailable, StoreMisconfigured.
         """
 
-    async def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Run a read with `%(name)s` parameters, escaped here. Raises QueryRefused, StoreUnavailable."""
+    async def query(
+        self, sql: str, params: Mapping[str, Any] | None = None, *, threads_max: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Run a read with `%(name)s` parameters, escaped here. Raises QueryRefused, StoreUnavailable.
+
+        `threads_max` is how many threads of the engine it may use, if not as many as any query.
+        """
 
     async def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns no rows (DDL, mutations). Raises as `query`."""

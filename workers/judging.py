@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from bus.base import Batch, Taken
 from schemas.topics import Coordinates
+from stores.base import StoreMisconfigured, StoreUnavailable
 from workers.stage import KEEP, Dead, Drop, Duplicate, Keep, Unavailable, Verdict
 
 log = logging.getLogger("penstock.worker")
@@ -129,29 +130,36 @@ def rows(judged: Judged[Item], row: Callable[[Item], str]) -> dict[int, str]:
 
 
 async def _ask(stage: Judge[Item], items: Sequence[Item]) -> Sequence[Verdict]:
+    """Return a verdict per item; after a failure of the stage, by halves, until those at fault are alone."""
     try:
         verdicts = await stage.judge(items)
         if len(verdicts) == len(items):
             return verdicts
         log.error("stage %s gave %d verdicts for %d events", stage.name, len(verdicts), len(items))
-    except Unavailable:
+    except (Unavailable, StoreMisconfigured):
         raise
-    except Exception:  # one event's fault must not stop the others
-        log.warning("stage %s failed; asking it event by event", stage.name, exc_info=True)
-    return [await _ask_alone(stage, item) for item in items]
+    except StoreUnavailable as error:
+        raise Unavailable(str(error)) from error
+    except Exception as error:  # noqa: BLE001 - one event's fault must not stop the others
+        log.warning("stage %s failed on one of %d events: %s", stage.name, len(items), type(error).__name__)
+    if len(items) == 1:
+        return [await _ask_again(stage, items[0])]
+    middle = len(items) // 2
+    return [*await _ask(stage, items[:middle]), *await _ask(stage, items[middle:])]
 
 
-async def _ask_alone(stage: Judge[Item], item: Item) -> Verdict:
-    for last in (False, True):
-        try:
-            (verdict,) = await stage.judge([item])
-            return verdict
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - see _ask
-            if last:
-                return _fault(stage.name, error).dead
-    raise AssertionError("not reached")
+async def _ask_again(stage: Judge[Item], item: Item) -> Verdict:
+    """Ask for an item that has failed alone once; failing twice, it is dead."""
+    try:
+        (verdict,) = await stage.judge([item])
+    except (Unavailable, StoreMisconfigured):
+        raise
+    except StoreUnavailable as error:
+        raise Unavailable(str(error)) from error
+    except Exception as error:
+        log.warning("stage %s failed on one event twice", stage.name, exc_info=True)
+        return _fault(stage.name, error).dead
+    return verdict
 
 
 def _fault(stage: str, error: Exception) -> Death:

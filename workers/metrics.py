@@ -56,3 +56,18 @@ FRAUD_UNCOUNTED = Counter(
     "penstock_worker_fraud_uncounted_batches",
     "Batches without the velocity of addresses and persons: the key store was down.",
 )
+PERSON_ASKED = Counter(
+    "penstock_worker_person_asked_events",
+    "Events whose person was not remembered: the registry was asked, by a few statements a batch.",
+)
+PERSON_LINKS = Counter(
+    "penstock_worker_person_links", "Identifiers that were given to a person, and why.", ["reason"]
+)
+PERSON_PAIRS = Counter(
+    "penstock_worker_person_pairs", "Devices that were seen with an identifier for the first time."
+)
+PERSON_CONFLICTS = Counter(
+    "penstock_worker_person_conflicts",
+    "Identifiers that their event's person did not get: belongs_to_another, has_another.",
+    ["why"],
+)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from bus.base import Batch, Bus, BusError, BusUnavailable, Claim, Fenced, Subscription
 from schemas.topics import Partition
-from workers import metrics
 from workers.backoff import Backoff
 from workers.breaker import Breakers
+from workers.gauges import Gauges
 from workers.intent import Intent
 from workers.lane import Lane
 from workers.ranges import Range
@@ -24,14 +24,16 @@ from workers.stage import Remembers
 
 log = logging.getLogger("penstock.worker")
 
-HAND_BYTES_MAX = 48 * 2**20
+HAND_BYTES_MAX = 24 * 2**20
 """Record bytes taken in one round over all partitions, so that memory does not grow with their number."""
 
 HOLD_S = 0.5
+PATIENCE_S = 5.0
+"""For so long the subscription is left alone: pausing it throws away what Kafka's client has fetched."""
+
 REVOKE_S = 20.0
 """The bus waits 25 s at most; the rest is for the commit."""
 
-LAG_EVERY_S = 5.0
 CONFIRM_EVERY_S = 2.0
 CONFIRMED_S = 5.0
 """An owner that the bus did not confirm for so long asks before it writes: it is replaced after 10 s."""
@@ -81,7 +83,7 @@ class Partitions:
         self._committing = asyncio.Lock()
         self._last_take_full = True
         self._taken_at = 0.0
-        self._lag_at = 0.0
+        self._gauges = Gauges(topic)
         self.turned_at = time.monotonic()
 
     # --- the worker's side
@@ -121,9 +123,11 @@ class Partitions:
     async def hold(self, until: Awaitable[object]) -> None:
         """Wait for `until` as a member of the group, taking nothing more. Raises as `take`."""
         waiting = asyncio.ensure_future(until)
+        patient_until = time.monotonic() + PATIENCE_S
         try:
             while not (await asyncio.wait({waiting}, timeout=HOLD_S))[0]:
-                await self._pull(0, rest=True)
+                if time.monotonic() > patient_until:
+                    await self._pull(0, rest=True)
                 stale = time.monotonic() - CONFIRM_EVERY_S
                 await self._try_commit(
                     [lane for lane in self._lanes.values() if lane.range and lane.confirmed_at < stale]
@@ -144,7 +148,6 @@ class Partitions:
         backoff = Backoff()
         while not await self._try_commit([lane for lane in self._lanes.values() if not lane.committed]):
             self.turned_at = time.monotonic()
-            metrics.RETRIES.labels(self._group, "bus").inc()
             await backoff.pause()
         return [lane for lane in self._lanes.values() if lane.range and lane.writing is None]
 
@@ -173,7 +176,6 @@ class Partitions:
         lane.lose()
         if self.owns(lane):
             del self._lanes[lane.claim.partition]
-        self._say_owned()
 
     def owned(self) -> list[Partition]:
         """Return the partitions that are ours."""
@@ -184,13 +186,11 @@ class Partitions:
     async def assigned(self, claims: Sequence[Claim]) -> Mapping[Partition, int]:
         """Say from which offset each newly owned partition is read."""
         starts = await asyncio.gather(*(self._admit(claim) for claim in claims))
-        self._say_owned()
         return {claim.partition: start for claim, start in zip(claims, starts, strict=True)}
 
     async def revoked(self, claims: Sequence[Claim]) -> None:
         """Finish the ranges being written, or abandon them after 20 s: their next owner verifies them."""
         lanes = [lane for claim in claims if (lane := self._lanes.pop(claim.partition, None)) is not None]
-        self._say_owned()
         try:
             await self._give_up({lane.writing: lane for lane in lanes if lane.writing is not None})
         finally:
@@ -213,6 +213,8 @@ class Partitions:
         start = await find_start(claim, self._written, self._bus)
         for stage in self._remembering:
             stage.taken_over(claim.partition)
+        if (former := self._lanes.get(claim.partition)) is not None:
+            former.lose()  # of an earlier ownership that ended without a word
         self._lanes[claim.partition] = Lane(claim, start, self.breakers.of(claim.partition))
         return start.next_offset
 
@@ -242,7 +244,7 @@ class Partitions:
                 size_bytes = sum(len(record.value) for record in batch.records)
                 self._last_take_full |= len(batch.records) >= self._limits.records_max
                 self._last_take_full |= size_bytes >= bytes_max * 0.8
-        await self._measure_lag()
+        await self._gauges.show(self._subscription, self._lanes, self.breakers.resting())
 
     def _pause(self, lanes: Sequence[Lane]) -> None:
         assert self._subscription is not None
@@ -289,18 +291,3 @@ class Partitions:
         for lane, mark in zip(lanes, marks, strict=True):
             lane.confirm(mark, time.monotonic())
         return True
-
-    async def _measure_lag(self) -> None:
-        assert self._subscription is not None
-        if time.monotonic() - self._lag_at < LAG_EVERY_S:
-            return
-        self._lag_at = time.monotonic()
-        with suppress(BusUnavailable):  # the gauge keeps its last value
-            for partition, records in (await self._subscription.lag()).items():
-                metrics.LAG.labels(partition.topic, partition.index).set(records)
-        resting = self.breakers.resting()
-        for partition in self._lanes:
-            metrics.BREAKER_OPEN.labels(partition.topic, partition.index).set(partition in resting)
-
-    def _say_owned(self) -> None:
-        metrics.OWNED.labels(self._topic).set(len(self._lanes))

@@ -6,6 +6,7 @@ one round are being written, the records of the next are taken and judged.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
@@ -28,7 +29,9 @@ log = logging.getLogger("penstock.worker")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline(Generic[Item]):
-    """One way from a topic to a table. `outcome` makes the `outcomes` row of what a stage ended."""
+    """One way from a topic to a table. `outcome` makes the `outcomes` row of what a stage ended; `patch` the
+    `customer_patches` row of an item that is stored, or "" for none.
+    """
 
     name: str
     reads: tuple[str, ...]
@@ -38,6 +41,7 @@ class Pipeline(Generic[Item]):
     row: Callable[[Item], str]
     outcome: Callable[[Item, Duplicate | Drop], str] | None
     limits: Limits
+    patch: Callable[[Item], str] | None = None
 
     @property
     def group(self) -> str:
@@ -70,6 +74,7 @@ class Worker(Generic[Item]):
         while not self._stop.is_set():
             try:
                 await self._partitions.join()
+                backoff = Backoff()
                 while not self._stop.is_set():
                     await self._work_once()
                 await self._complete([])
@@ -81,9 +86,12 @@ class Worker(Generic[Item]):
                 await self._partitions.leave()
 
     async def _work_once(self) -> None:
-        portions = await self._partitions.take()
+        portions = deque(await self._partitions.take())
         crash_point("after_take")
-        ranges = [range_ for portion in portions if (range_ := await self._judge(portion)) is not None]
+        ranges: list[Range] = []
+        while portions:  # each is let go when it is judged: its records are as large as its rows
+            if (range_ := await self._judge(portions.popleft())) is not None:
+                ranges.append(range_)
         crash_point("after_judge")
         await self._complete(ranges)
 
@@ -149,6 +157,7 @@ class Worker(Generic[Item]):
         return None
 
     def _range(self, batch: Batch, judged: Judged[Item], intent: Intent | None) -> Range:
+        patches = self._patches(judged)
         stored = rows(judged, self._pipeline.row)
         duplicate, dropped = self._outcomes(judged)
         range_ = Range(
@@ -159,6 +168,7 @@ class Worker(Generic[Item]):
             stored=stored,
             duplicate=duplicate,
             dropped=dropped,
+            patches=patches,
             dead=judged.dead,
             dead_records={offset: batch.records[offset - batch.start] for offset in judged.dead},
             times=times_of(judged.received(), intent),
@@ -167,6 +177,11 @@ class Worker(Generic[Item]):
         )
         range_.check()
         return range_
+
+    def _patches(self, judged: Judged[Item]) -> dict[int, str] | None:
+        if self._pipeline.patch is None:
+            return None
+        return {offset: row for offset, row in rows(judged, self._pipeline.patch).items() if row}
 
     def _outcomes(self, judged: Judged[Item]) -> tuple[dict[int, str], dict[int, str]]:
         duplicate: dict[int, str] = {}
@@ -180,3 +195,5 @@ class Worker(Generic[Item]):
     def _count(self, done: Range) -> None:
         for outcome, count in done.counts.items():
             metrics.EVENTS.labels(self._pipeline.name, outcome).inc(count)
+        for stage, dead in done.dead.values():
+            metrics.DEAD.labels(self._pipeline.name, stage, dead.code).inc()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bus.base import Claim, Taken
-from schemas.rows import OUTCOMES, TIME_MS_END, TIME_MS_MIN
+from schemas.rows import OUTCOMES, PATCHES, TIME_MS_END, TIME_MS_MIN
 from workers.intent import Intent
 from workers.judging import Death
 from workers.stage import Dead
@@ -17,6 +17,7 @@ REASON_CHARS_MAX = 500
 class Range:
     """[start, end): each offset is in exactly one of `stored`, `duplicate`, `dropped` (rows) and `dead`.
 
+    `patches` are the rows of `customer_patches` (None: its pipeline has none); those of stored offsets count.
     Records that became rows are not kept: a range waiting for the warehouse holds its rows only.
     `times` bounds the `received_at` of all rows (Unix ms, both included). `resumed` says that an
     earlier attempt may have written some of it.
@@ -29,6 +30,7 @@ class Range:
     stored: dict[int, str]
     duplicate: dict[int, str] = field(default_factory=dict)
     dropped: dict[int, str] = field(default_factory=dict)
+    patches: dict[int, str] | None = None
     dead: dict[int, Death] = field(default_factory=dict)
     dead_records: dict[int, Taken] = field(default_factory=dict)
     times: tuple[int, int]
@@ -48,6 +50,8 @@ class Range:
 
     def rows_of(self, table: str) -> Mapping[int, str]:
         """Return what this range has to put into `table`, by offset."""
+        if table == PATCHES:
+            return {offset: row for offset, row in (self.patches or {}).items() if offset in self.stored}
         return self.duplicate | self.dropped if table == OUTCOMES else self.stored
 
     def refuse(self, offset: int, message: str) -> None:

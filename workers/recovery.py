@@ -20,6 +20,8 @@ _OF_RANGE = (
 )
 
 
+_FIELDS = "tenant_id, person_id, dialect, source, field, value, rank"
+
 DELETED_MAX = 2_000
 """Rows named in one DELETE: a statement is parsed up to 256 KiB."""
 
@@ -79,6 +81,18 @@ class Written:
         sql = f"SELECT ko, any(outcome) AS outcome FROM {OUTCOMES} WHERE {_OF_RANGE} GROUP BY ko"
         rows = await self._query(sql, _params(range_))
         return {int(row["ko"]): str(row["outcome"]) for row in rows}
+
+    async def apply_patches(self, range_: Range) -> None:
+        """Bring the profiles up to what `customer_patches` has of the range; again changes nothing.
+
+        Raises StoreUnavailable.
+        """
+        changes = f"SELECT {_FIELDS} FROM customer_changes WHERE {_OF_RANGE}"
+        sql = f"INSERT INTO customer_fields ({_FIELDS}) {changes}"
+        try:
+            await self._warehouse.execute(sql, _params(range_))
+        except QueryRefused as error:
+            raise StoreUnavailable(f"the patches of {range_.name} cannot be applied: {error}") from error
 
     async def delete_doubled(self, range_: Range, table: str, offsets: Sequence[int]) -> None:
         """Delete all rows but one of each of these offsets; with very many of them, of the first.

@@ -73,11 +73,50 @@ async def find_start(claim: Claim, written: Written, bus: Bus) -> Start:
     deadline = time.monotonic() + ASSIGN_S
     while True:
         try:
-            return from_note(claim) or await from_warehouse(claim, written, bus)
+            start = from_note(claim) or await same_log(claim, bus)
+            if start is None or await _is_behind(start, claim, written):
+                return await from_warehouse(claim, written, bus)
+            return start
         except (StoreUnavailable, BusUnavailable):
             if time.monotonic() > deadline:
                 raise
             await backoff.pause()
+
+
+async def _is_behind(start: Start, claim: Claim, written: Written) -> bool:
+    """Tell whether more is stored than the group committed.
+
+    A range is stored before it is committed, so the commit went back: a late copy of an old one, offsets
+    that were lost or reset. Raises StoreUnavailable.
+    """
+    tail = await written.tail(claim)
+    end = max(tail.complete, -1 if tail.last_offset is None else tail.last_offset + 1)
+    if end <= start.next_offset:
+        return False
+    log.error("%s: committed up to %d, but %d is stored", claim.partition, start.next_offset, end)
+    return True
+
+
+async def same_log(claim: Claim, bus: Bus) -> Start | None:
+    """Return the position under a raised incarnation, if this partition is still the log it was.
+
+    Raising it for one partition that lost records must not store the others again. Raises LogChanged,
+    BusUnavailable.
+    """
+    if claim.committed is None or not claim.note:
+        return None
+    note, last = Note.parse(claim.note), claim.committed - 1
+    if not note.before or not claim.log_start <= last < claim.log_end:
+        return None
+    records = await bus.read(claim.partition, start=last, end=last + 1)
+    if not records or digest(records[0].value) != note.before:
+        return None
+    if note.intent is not None:
+        raise LogChanged(
+            f"{claim.partition} is still the log of incarnation {note.inc}, with a range under way: start "
+            f"the workers once more with PENSTOCK_BUS_INCARNATION={note.inc} and stop them in good order"
+        )
+    return Start(claim.committed, note.before)
 
 
 async def from_warehouse(claim: Claim, written: Written, bus: Bus) -> Start:

@@ -23,10 +23,11 @@ from workers.recovery import Written
 from workers.resources import open_resources
 from workers.sink import Sink
 
-STOP_S = 15.0
-"""For the ranges under way after a stop signal; a supervisor kills after 20 s."""
+STOP_S = 10.0
+"""For the ranges under way after a stop signal; leaving the group takes time too, and a supervisor kills
+after 20 s."""
 
-STUCK_S = 180.0
+STUCK_S = 600.0
 LOOK_EVERY_S = 5.0
 
 log = logging.getLogger("penstock.worker")
@@ -57,7 +58,7 @@ async def run_pipeline(
 ) -> None:
     """Run a pipeline over its topics, with the admin port on `sock`, until `stop` is set.
 
-    Ranges under way then have 15 s. Raises what a worker raises.
+    Ranges under way then have 10 s. Raises what a worker raises.
     """
     written = Written(warehouse, pipeline.table, outcomes=pipeline.outcome is not None)
     sink = Sink(

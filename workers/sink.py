@@ -4,14 +4,15 @@ A clean first insert is believed. After anything else the rows are counted by of
 missing is inserted: a token alone proves nothing, because a server can remember it and lose the rows.
 """
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from bus.base import Bus, BusUnavailable, Record, Taken
-from schemas.rows import BATCHES, LANDING, OUTCOMES, batch_row, columns
+from schemas.rows import BATCHES, LANDING, OUTCOMES, PATCHES, batch_row, columns
 from schemas.topics import DEAD, Coordinates
 from stores.base import InsertRefused, StoreMisconfigured, StoreUnavailable, Warehouse
 from workers import metrics
@@ -19,7 +20,7 @@ from workers.backoff import Backoff
 from workers.breaker import DEAD_MAX, Breaker
 from workers.crash import crash_point
 from workers.letters import dead_letter
-from workers.ranges import Range, query_prefix
+from workers.ranges import Range
 from workers.recovery import Written
 from workers.resume import read_range
 from workers.stage import Remembers
@@ -29,6 +30,12 @@ log = logging.getLogger("penstock.worker")
 TOKEN_ENDINGS = ("", "-r1", "-r2")
 """The second attempt has the first one's token, so that a late first one collides with it. An acknowledged
 insert whose rows are not there shows that its token is spoilt: then the next ending is used."""
+
+LETTERS_MAX = 500
+"""Dead letters published at a time."""
+
+INSERTS_MAX = 4
+"""At a time. A block on its way is there three times: rows, columns, and what is sent."""
 
 Confirm = Callable[[], Awaitable[None]]
 """Awaited before every write; raises Fenced if the partition has another owner."""
@@ -48,6 +55,7 @@ class Sink:
     pipeline: str
     worker: str
     remembering: tuple[Remembers, ...] = ()
+    inserts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INSERTS_MAX))
 
     async def store(self, range_: Range, breaker: Breaker, confirm: Confirm) -> None:
         """Return when every row of the range is stored and its dead letters are durable; waits for ever.
@@ -71,6 +79,7 @@ class _Writing:
     async def run(self) -> None:
         if self._range.resumed:
             await self._patiently(self._take_stock)
+        await self._store_patches()
         await self._store(self._range.table)
         await self._store(OUTCOMES)
         if self._range.dead:
@@ -84,7 +93,35 @@ class _Writing:
         written, range_ = self._sink.written, self._range
         await written.kill_inserts(range_.claim)
         stored = await written.copies(range_, range_.table)
-        range_.defer_to(tuple(stored), await written.outcomes(range_))
+        outcomes = await written.outcomes(range_)
+        # Kept today, ended before: what this judgement claimed belongs to nobody.
+        ended = [o for o, outcome in outcomes.items() if outcome != "erased" and o in range_.stored]
+        await self._release(ended)
+        range_.defer_to(tuple(stored), outcomes)
+
+    async def _release(self, offsets: Sequence[int]) -> None:
+        """Give up the keys of events that are not stored after all."""
+        if not (offsets and self._sink.remembering):
+            return
+        claim, records = self._range.claim, list[tuple[Coordinates, Taken]]()
+        for offset in offsets:
+            (record,) = await read_range(self._sink.bus, claim.partition, offset, offset + 1)
+            at = Coordinates(claim.inc, claim.partition.topic, claim.partition.index, offset)
+            records.append((at, record))
+        for stage in self._sink.remembering:
+            await stage.release(records)
+
+    async def _store_patches(self) -> None:
+        """First of all: an event whose patch is refused is dead, and then it must not be stored."""
+        if self._range.patches is None:
+            return
+        await self._store(PATCHES)
+        if self._range.patches or self._range.resumed:
+            await self._patiently(self._apply_patches)
+
+    async def _apply_patches(self) -> None:
+        await self._confirm()
+        await self._sink.written.apply_patches(self._range)
 
     async def _store(self, table: str) -> None:
         rows = self._rows(table)
@@ -137,7 +174,8 @@ class _Writing:
             metrics.REPAIRED_ROWS.labels(table, "doubled").inc(len(doubled))
             await self._confirm()
             await written.delete_doubled(range_, table, doubled)
-        missing = {offset: row for offset, row in self._rows(table).items() if offset not in copies}
+        # A row that an earlier attempt wrote is not at hand; if it is gone, somebody has erased it since.
+        missing = {o: row for o, row in self._rows(table).items() if row and o not in copies}
         metrics.REPAIRED_ROWS.labels(table, "missing").inc(len(missing))
         return missing
 
@@ -167,17 +205,18 @@ class _Writing:
     async def _insert(self, table: str, rows: Mapping[int, str], ending: str) -> None:
         """Send one block. The same rows always have the same token and the same order."""
         claim = self._range.claim
-        block = columns(claim.partition, claim.inc, list(rows), list(rows.values()))
-        await self._confirm()
-        crash_point("before_insert")
-        with metrics.INSERT_SECONDS.labels(table).time():
-            await self._sink.warehouse.insert(
-                LANDING[table],
-                block,
-                token=f"{self._range.name}/{table}{ending}",
-                query_id=f"{query_prefix(claim)}{self._range.start}-{self._range.end}/{table}/{uuid4().hex}",
-            )
-        crash_point("after_insert")
+        async with self._sink.inserts:
+            block = columns(claim.partition, claim.inc, list(rows), list(rows.values()))
+            await self._confirm()
+            crash_point("before_insert")
+            with metrics.INSERT_SECONDS.labels(table).time():
+                await self._sink.warehouse.insert(
+                    LANDING[table],
+                    block,
+                    token=f"{self._range.name}/{table}{ending}",
+                    query_id=f"{self._range.intent.query}/{table}/{uuid4().hex}",
+                )
+            crash_point("after_insert")
 
     async def _bury(self) -> None:
         """Publish the dead letters. A repeat is harmless: one row per source coordinates counts."""
@@ -190,12 +229,12 @@ class _Writing:
             at = Coordinates(claim.inc, claim.partition.topic, claim.partition.index, offset)
             dead.append((at, record))
             letters.append(dead_letter(record, at, death))
-            metrics.DEAD.labels(self._sink.pipeline, death.stage, death.dead.code).inc()
         await self._confirm()
         # Before the letters are out: a replay of one must not meet the claim of the dead.
         for stage in self._sink.remembering:
             await stage.release(dead)
-        await self._sink.bus.publish(DEAD, letters)
+        for first in range(0, len(letters), LETTERS_MAX):
+            await self._sink.bus.publish(DEAD, letters[first : first + LETTERS_MAX])
 
     def _rows(self, table: str) -> Mapping[int, str]:
         if table != BATCHES:

@@ -16,10 +16,15 @@ def command(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from bus import open_bus
     from cli.demo import refuse_public
     from cli.process import settle
     from console.app import create_admin, create_app
+    from console.auditor import Auditor
+    from console.guard import Guard
+    from console.inflight import InFlight
     from console.server import serve
+    from console.use import Use
     from gateway.server import bind
     from stores.keys import open_keys
     from stores.registry import open_registry
@@ -31,9 +36,12 @@ async def _serve(settings: Settings) -> None:
         open_warehouse(settings) as warehouse,
         open_registry(settings) as registry,
         open_keys(settings) as keys,
+        open_bus(settings) as bus,
     ):
         await refuse_public(settings, registry)
-        app = create_app(warehouse, registry, keys)
-        admin = create_admin(warehouse, registry, keys)
+        auditor = Auditor(bus, warehouse, settings.bus_incarnation)
+        use = Use(warehouse, registry, Guard(registry, keys), auditor, InFlight(bus))
+        app, admin = create_app(use), create_admin(use)
         settle()
-        await serve(app, sock, admin=admin, admin_sock=admin_sock)
+        async with auditor.running():
+            await serve(app, sock, admin=admin, admin_sock=admin_sock)

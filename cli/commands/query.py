@@ -9,7 +9,12 @@ from cli.options import WAREHOUSE, with_settings
 from schemas.settings import Settings
 
 
-@click.command("query", short_help="Ask the warehouse, read-only; one JSON object a line.")
+# What begins with a comment ("-- …") is no flag.
+@click.command(
+    "query",
+    short_help="Ask the warehouse, read-only; one JSON object a line.",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("sql")
 @with_settings(*WAREHOUSE)
 def command(settings: Settings, *, sql: str) -> None:
@@ -20,6 +25,8 @@ def command(settings: Settings, *, sql: str) -> None:
     from cli.running import located
     from console.rendering import encode
 
+    if not sql.strip():
+        raise click.BadParameter("it is empty", param_hint="SQL")
     for row in asyncio.run(_ask(located(settings), sql)):
         click.echo(encode(row))
 

@@ -5,13 +5,13 @@ import asyncio
 import click
 
 from cli.errors import CommandFailed
-from cli.options import WAREHOUSE, with_settings
+from cli.options import BUS, WAREHOUSE, with_settings
 from schemas.settings import Settings
 
 
 @click.command("receipt", short_help="Tell what became of each event of a request.")
 @click.argument("request_id")
-@with_settings(*WAREHOUSE)
+@with_settings(*BUS, *WAREHOUSE)
 def command(settings: Settings, *, request_id: str) -> None:
     """Print the receipt of the request with this X-Request-Id as JSON; every attempt is listed."""
     from cli.running import located
@@ -20,14 +20,16 @@ def command(settings: Settings, *, request_id: str) -> None:
 
 
 async def _print(settings: Settings, request_id: str) -> None:
+    from bus import open_bus
+    from console.inflight import InFlight
     from console.receipts import receipt
     from console.rendering import encode
     from stores.warehouse import open_warehouse
 
-    async with open_warehouse(settings) as warehouse:
-        found = await receipt(warehouse, request_id, tenant_id=None)
+    async with open_warehouse(settings) as warehouse, open_bus(settings) as bus:
+        found = await receipt(warehouse, InFlight(bus), request_id, tenant_id=None)
     if found is None:
         raise CommandFailed(
-            f"nothing is known of the request {request_id}: it was never accepted, or it is still in flight"
+            f"nothing is known of the request {request_id}: never accepted, or far back in the queue"
         )
     click.echo(encode(found))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
-from console.resources import events, health, me, quarantine, receipts
+from console.resources import customers, events, health, ledger, me, quarantine, receipts
 from console.use import Use
 
 RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (
@@ -12,5 +12,7 @@ RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (
     events.routes,
     quarantine.routes,
     receipts.routes,
+    customers.routes,
+    ledger.routes,
     health.routes,
 )

@@ -15,7 +15,9 @@ def routes(use: Use) -> list[Route]:
     """Declare the resource."""
 
     async def receipts(request: Request, token: Token) -> Response:
-        found = await receipt(use.warehouse, request.path_params["request_id"], token.tenant.id)
+        found = await receipt(
+            use.warehouse, use.in_flight, request.path_params["request_id"], token.tenant.id
+        )
         if found is None:
             raise ApiError(404, "receipt_unknown")
         return respond(found)

@@ -33,15 +33,22 @@ class Plan:
 
 
 def choose_ports(settings: Settings, *, gateways: int, workers: int, stores: Sequence[str]) -> Ports:
-    """Choose free ports for all but the gateway and the api. Raises SettingsError if those are taken."""
+    """Choose free ports for all but the gateway and the api. Raises SettingsError if those are taken.
+
+    Port 0 of the gateway asks for a free one there too, and so for the api that has none of its own.
+    """
     refuse_foreign(settings)
-    api_port = settings.api_port or settings.port + 1
-    refuse_taken(settings.host, settings.port, variable="PORT")
-    refuse_taken(settings.host, api_port, variable="API_PORT")
     serving = [*_worker_names(workers), "api", *_gateway_names(gateways)]
-    free = free_ports(len(stores) + len(serving))
+    *free, port, api_port = free_ports(len(stores) + len(serving) + 2)
+    if settings.port:
+        port, api_port = settings.port, settings.port + 1
+    api_port = settings.api_port or api_port
+    if api_port == port:
+        raise SettingsError(f"{PREFIX}API_PORT: the gateway has port {port}. Choose another for the api")
+    refuse_taken(settings.host, port, variable="PORT")
+    refuse_taken(settings.host, api_port, variable="API_PORT")
     return Ports(
-        gateway=settings.port,
+        gateway=port,
         api=api_port,
         **dict(zip(stores, free, strict=False)),
         admin=dict(zip(serving, free[len(stores) :], strict=True)),

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from schemas.settings import SettingsError
+from schemas.settings import PORT_MAX, SettingsError
 
 
 class AlreadyRuns(RuntimeError):
@@ -140,7 +140,8 @@ def refuse_taken(host: str, port: int, *, variable: str) -> None:
         except OSError as error:
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
             flag = "--" + variable.lower().replace("_", "-")
+            other = port + 10 if port + 10 < PORT_MAX else port - 10
             raise SettingsError(
-                f"port {port} on {host} {reason}. Choose another: make run {variable}={port + 10} "
-                f"(or penstock dev {flag} {port + 10})"
+                f"port {port} on {host} {reason}. Choose another: make run {variable}={other} "
+                f"(or penstock dev {flag} {other})"
             ) from None

@@ -8,12 +8,15 @@ from dialects import amounts, jsontext, times
 from dialects.base import MappingError, Refused
 from dialects.decoding import Shape
 from dialects.redo.rules import SHAPE, identity
-from dialects.redo.wire import Sent
+from dialects.redo.wire import Location, Sent
 from dialects.stamping import stamped
 from schemas.envelope import Envelope
 from schemas.event import Event, EventType
 
 EXTRA = "$extra"
+
+_PROFILE = ("firstName", "lastName")
+_LOCATION = Location.__struct_fields__
 
 EVENT_TYPES: dict[str, EventType] = {
     "Page Viewed": "page_viewed",
@@ -51,13 +54,36 @@ def to_event(envelope: Envelope) -> Event:
     event.currency = wire.valueCurrency or ""
     if jsontext.is_given(wire.value):
         event.value = _amount(wire.value)
+    sent = jsontext.read_object(envelope.event)
+    event.profile = profile(sent["customer"])
     if wire.data is not None:
-        _map_data(event, envelope.event)
+        _map_data(event, sent["data"], envelope.event)
     return event
 
 
-def _map_data(event: Event, raw: Raw) -> None:
-    data: dict[str, Any] = jsontext.read_object(raw)["data"]
+def profile(customer: dict[str, Any]) -> dict[str, str]:
+    """Return what a customer object says of the customer, identifiers apart: JSON texts by field.
+
+    Null and "" are as good as omitted; 0 and false are values.
+    """
+    found: dict[str, str] = {}
+    _add(found, "", {name: customer[name] for name in _PROFILE if name in customer})
+    location = customer.get("location")
+    if location:
+        _add(found, "location.", {name: location[name] for name in _LOCATION if name in location})
+    custom = customer.get("customFields")
+    if custom:
+        _add(found, "custom.", custom)
+    return found
+
+
+def _add(found: dict[str, str], prefix: str, given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if value is not None and value != "":
+            found[prefix + name] = jsontext.write(value)
+
+
+def _map_data(event: Event, data: dict[str, Any], raw: Raw) -> None:
     if EXTRA in data:
         sent = _SENT.mapped(raw).data
         event.extra = "" if sent is None else jsontext.text(sent.extra)

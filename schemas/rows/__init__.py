@@ -10,6 +10,7 @@ null) from one that was not given: that one is "" (texts, UUIDs, decimals), 0 (t
 Arrays cannot be null there, so the last part counts the elements of all arrays of the row.
 """
 
+from schemas.rows.customers import PATCH_PARTS, override_columns, patch_row
 from schemas.rows.events import EVENT_PARTS, event_row
 from schemas.rows.landing import (
     BATCHES,
@@ -17,6 +18,8 @@ from schemas.rows.landing import (
     EVENTS,
     LANDING,
     OUTCOMES,
+    PATCHES,
+    PERSON_OVERRIDES,
     QUARANTINE,
     TENANT_ID_MAX,
     TIME_MS_END,
@@ -36,6 +39,9 @@ __all__ = [
     "LANDING",
     "OUTCOMES",
     "OUTCOME_PARTS",
+    "PATCHES",
+    "PATCH_PARTS",
+    "PERSON_OVERRIDES",
     "QUARANTINE",
     "QUARANTINE_PARTS",
     "TENANT_ID_MAX",
@@ -46,5 +52,7 @@ __all__ = [
     "columns",
     "event_row",
     "outcome_row",
+    "override_columns",
+    "patch_row",
     "quarantine_row",
 ]

@@ -9,14 +9,17 @@ EVENTS = "events"
 OUTCOMES = "outcomes"
 QUARANTINE = "quarantine"
 BATCHES = "batches"
+PATCHES = "customer_patches"
+PERSON_OVERRIDES = "person_overrides"
 
 LANDING = {
     EVENTS: "events_in_1",
     OUTCOMES: "outcomes_in_1",
     QUARANTINE: "quarantine_in_1",
     BATCHES: "batches_in_1",
+    PATCHES: "customer_patches_in_1",
 }
-"""Where rows of each table are inserted."""
+"""Where rows of each table are inserted; `person_overrides` is written directly."""
 
 COORDINATES = ("topic", "kp", "ko", "inc")
 """Columns of every landing table, before `row`: topic, partition, offset, incarnation."""

@@ -1,13 +1,24 @@
-"""Tenants, tokens, products and event keys, in SQLite (the embedded default) or Postgres."""
+"""Tenants, tokens, products, event keys and persons, in SQLite (the embedded default) or Postgres."""
 
 from schemas.settings import Settings
 from stores.registry.database import open_database
 from stores.registry.errors import EntryRefused
 from stores.registry.event_keys import KeyClaim, KeyOwner
+from stores.registry.person_links import LinkTaken
+from stores.registry.persons import PersonRecord
 from stores.registry.products import Product
 from stores.registry.registry import SqlRegistry
 
-__all__ = ["EntryRefused", "KeyClaim", "KeyOwner", "Product", "SqlRegistry", "open_registry"]
+__all__ = [
+    "EntryRefused",
+    "KeyClaim",
+    "KeyOwner",
+    "LinkTaken",
+    "PersonRecord",
+    "Product",
+    "SqlRegistry",
+    "open_registry",
+]
 
 
 def open_registry(settings: Settings) -> SqlRegistry:

@@ -6,6 +6,10 @@ from sqlalchemy import text
 
 from stores.registry.database import Database
 from stores.registry.event_keys import EventKeys
+from stores.registry.person_links import PersonLinks
+from stores.registry.person_merges import PersonMerges
+from stores.registry.person_unlinking import PersonUnlinking
+from stores.registry.persons import Persons
 from stores.registry.products import Products
 from stores.registry.tenants import Tenants
 from stores.registry.tokens import Tokens
@@ -13,7 +17,7 @@ from stores.registry.tokens import Tokens
 _PROBE = text("SELECT 1 FROM tenants LIMIT 1")
 
 
-class SqlRegistry(Tenants, Tokens, Products, EventKeys):
+class SqlRegistry(Tenants, Tokens, Products, EventKeys, PersonLinks, PersonMerges, PersonUnlinking, Persons):
     """Implements stores.base.Registry and what the operator's commands and the workers need.
 
     Use as an async context manager. Entering it connects nothing, so that a process starts while the

@@ -71,8 +71,9 @@ def name(text: str) -> str:
 def tenant_settings(settings: TenantSettings) -> TenantSettings:
     """Return usable settings of a tenant."""
     limits(settings.limits)
-    if settings.events_days < 1 or settings.quarantine_days < 1:
-        raise EntryRefused("Retention is a number of days from 1 on.")
+    # The topics keep 7 days: rows that went before their records would look lost in the ledger.
+    if settings.events_days < 8 or settings.quarantine_days < 8:
+        raise EntryRefused("Retention is a number of days from 8 on.")
     if not 0 <= settings.consent_default <= 0xFF:
         raise EntryRefused("The default consent is a mask from 0 to 255.")
     if any(bit not in (1, 2, 4, 8, 16, 32, 64, 128) for bit in settings.consent_bits.values()):

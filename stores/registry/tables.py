@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 
@@ -26,6 +27,8 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_name)s",
     }
 )
+
+_UUID = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
 
 # --- tenants and what belongs to them
 
@@ -83,12 +86,84 @@ event_keys = Table(  # which record owns an explicit dedup key, for good
     "event_keys",
     metadata,
     Column("tenant_id", BigInteger, primary_key=True, autoincrement=False),
-    Column(
-        "event_id", String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql"), primary_key=True
-    ),
+    Column("event_id", _UUID, primary_key=True),
     Column("inc", Integer, nullable=False),
     Column("topic", Text, nullable=False),
     Column("kp", Integer, nullable=False),
     Column("ko", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# --- persons: schemas/persons.py says what the columns mean
+
+_LINKED = text("unlinked_at IS NULL")
+
+person_links = Table(  # an identifier belongs to a person
+    "person_links",
+    metadata,
+    Column("tenant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("person_id", _UUID, nullable=False),
+    Column("slot", Text),
+    Column("reason", Text, nullable=False),
+    Column("event_id", _UUID, nullable=False),
+    Column("inc", Integer, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("kp", Integer, nullable=False),
+    Column("ko", BigInteger, nullable=False),
+    Column("linked_at", BigInteger, nullable=False),
+    Column("unlinked_at", BigInteger),
+    # Also finds all that belongs to a person; a link without a slot takes none.
+    Index(
+        "uq_person_links_slot",
+        "person_id",
+        "slot",
+        unique=True,
+        sqlite_where=_LINKED,
+        postgresql_where=_LINKED,
+    ),
+    sqlite_with_rowid=False,
+)
+
+person_pairs = Table(  # a device was seen with an identifier
+    "person_pairs",
+    metadata,
+    Column("tenant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("device", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("person_id", _UUID),
+    Column("event_id", _UUID, nullable=False),
+    Column("inc", Integer, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("kp", Integer, nullable=False),
+    Column("ko", BigInteger, nullable=False),
+    Column("linked_at", BigInteger, nullable=False),
+    Column("unlinked_at", BigInteger),
+    Index("ix_person_pairs_value", "tenant_id", "kind", "value"),
+    Index("ix_person_pairs_person_id", "person_id"),
+    sqlite_with_rowid=False,
+)
+
+person_overrides = Table(  # which person a merged one is seen as; follows from the pairs
+    "person_overrides",
+    metadata,
+    Column("person_id", _UUID, primary_key=True),
+    Column("tenant_id", BigInteger, nullable=False),
+    Column("canonical_id", _UUID, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Index("ix_person_overrides_canonical_id", "canonical_id"),
+    sqlite_with_rowid=False,
+)
+
+person_epochs = Table(  # counts a tenant's unlinkings, so that workers notice one
+    "person_epochs",
+    metadata,
+    Column("tenant_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

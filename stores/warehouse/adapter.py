@@ -91,12 +91,15 @@ class ClickHouse:
 
         await self._run(run, errors.of_insert)
 
-    async def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    async def query(
+        self, sql: str, params: Mapping[str, Any] | None = None, *, threads_max: int | None = None
+    ) -> list[dict[str, Any]]:
         """Run a read, which the server holds to reading. Raises QueryRefused, StoreUnavailable."""
         checked = None if params is None else values.params(params)
+        settings = _QUERY if threads_max is None else {**_QUERY, "max_threads": threads_max}
 
         def run(client: Client) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]]]:
-            answer = client.execute(sql, checked, with_column_types=True, settings=_QUERY)
+            answer = client.execute(sql, checked, with_column_types=True, settings=settings)
             # A statement that yields nothing at all comes back without columns.
             return answer if isinstance(answer, tuple) else ([], [])
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from bus.base import Claim, Mark, Record
-from bus.log import LogBus, open_log
+from bus.log import open_log
+from bus.log.bus import LogBus
 from bus.log.database import Database
 from bus.log.retention import Retention
 from bus.log.topic import make

@@ -11,22 +11,24 @@ from uuid import uuid4, uuid5
 import pytest
 
 from bus import open_bus
-from bus.base import Batch, Bus, Claim, Record
+from bus.base import Batch, Bus, Claim, Record, Taken
 from schemas.event import Event
 from schemas.settings import Settings
-from schemas.topics import DEAD, RAW, Coordinates
+from schemas.topics import DEAD, RAW, Coordinates, Partition
 from stores.migrations import migrate_registry
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.flow.worker_child import complete, settings
 from tests.unit.workers.running import RECEIVED_AT, envelope, events_only
 from workers.attempts import WINDOW_MS
 from workers.judging import decode
+from workers.partitions import Limits
 from workers.pipelines.events import read_event
 from workers.resources import Resources, open_resources
 from workers.run import run_pipeline
-from workers.stage import KEEP, Dead, Verdict
+from workers.stage import KEEP, Dead, Duplicate, Verdict
 from workers.stages.duplicate import Duplicates
 
+LIMITS = Limits(records_max=20_000, bytes_max=32 * 2**20, wait_ms=5)
 KEYS = (b"1|a", b"1|c")  # in different ones of two partitions
 
 
@@ -64,14 +66,14 @@ class System:
         stop = asyncio.Event()
         running = asyncio.create_task(
             run_pipeline(
-                events_only([Duplicates(self.use), self.killer]),
+                events_only([Duplicates(self.use), self.killer], LIMITS),
                 bus=self.bus,
                 warehouse=self.use.warehouse,
                 stop=stop,
                 sock=socket.create_server(("127.0.0.1", 0)),
             )
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await complete(self.bus) and not running.done():
                 await asyncio.sleep(0.02)
         stop.set()
@@ -230,6 +232,84 @@ async def test_the_window_is_a_matter_of_stamps_not_of_clocks(system: System) ->
     assert sorted(await system.stored()) == sorted(ids + other)
 
 
+async def test_a_request_of_ten_thousand_events_is_recognised_after_a_takeover(system: System) -> None:
+    ids = request(10_000)
+    await system.send(*ids)
+    await system.drain()
+    await system.send(*ids, at_ms=RECEIVED_AT + 1000)
+    await system.drain()
+    rows = await system.use.warehouse.query("SELECT count() AS n FROM outcomes WHERE outcome = 'duplicate'")
+    assert (len(await system.stored()), rows[0]["n"]) == (10_000, 10_000)
+
+
+async def test_gateways_with_different_clocks(system: System) -> None:
+    """The first was stamped by a clock that is ahead; in between another event was seen."""
+    ids = request(1)
+    await system.send(*ids, at_ms=RECEIVED_AT + 5 * 60_000)
+    await system.drain()
+    await system.send(*request(1), at_ms=RECEIVED_AT)
+    await system.send(*ids, at_ms=RECEIVED_AT + 19 * 60_000)
+    await system.drain()
+    assert (await system.stored()).count(ids[0]) == 1
+
+
+async def test_a_replay_beside_a_repeat_that_is_not_stored_yet(system: System) -> None:
+    (event_id,) = request(1)
+    await system.send(event_id)
+    (kp,) = (p.index for p, (_, end) in (await system.bus.ends(RAW)).items() if end)
+    await system.send(event_id, at_ms=RECEIVED_AT + 1000)
+    await system.send(event_id, replay_of=str(Coordinates(1, RAW, kp, 0)))
+    first, repeat, replay = await _events(system)
+    stage = Duplicates(system.use)
+    assert await stage.judge([first]) == [KEEP]
+    await stage.release(await _records(system, 0))
+    assert await stage.judge([repeat]) == [KEEP]
+    assert await stage.judge([replay]) == [Duplicate(event_id)]
+
+
+@pytest.mark.parametrize("event_id", [keyed(), str(uuid4())], ids=["explicit", "fresh"])
+async def test_a_replay_of_what_is_judged_better_after_a_crash(system: System, event_id: str) -> None:
+    """Its letter was published, its range was not committed; today it is kept."""
+    await system.send(event_id)
+    (kp,) = (p.index for p, (_, end) in (await system.bus.ends(RAW)).items() if end)
+    await system.send(event_id, replay_of=str(Coordinates(1, RAW, kp, 0)))
+    first, replay = await _events(system)
+    stage = Duplicates(system.use)
+    stage.taken_over(Partition(RAW, kp))
+    assert await stage.judge([first]) == [KEEP]
+    assert await stage.judge([replay]) == [Duplicate(event_id)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"id":"aaaaaaaaaaaaaa8-not-a-uuid"}',
+        b'{"id":"00000000-0000-5000-8000-000000000000","tenant":9999999999999999999}',
+        b'{"id":"AAAAAAAA-0000-5000-8000-000000000000","tenant":1}',
+        b'{"request":"%s"}' % (b"r" * 360_000),
+    ],
+)
+async def test_a_record_that_is_no_envelope_stops_nothing(system: System, value: bytes) -> None:
+    await system.bus.publish(RAW, [Record(KEYS[0], value)])
+    event_id = keyed()
+    await system.send(event_id)
+    await system.drain()
+    assert await system.stored() == [event_id]
+    assert sum(end for _, end in (await system.bus.ends(DEAD)).values()) == 1
+
+
+async def test_a_partition_that_comes_back_is_asked_for_anew(system: System) -> None:
+    """Another worker had it in between, and there the first one died."""
+    (event_id,) = request(1)
+    await system.send(event_id)
+    await system.send(event_id, at_ms=RECEIVED_AT + 1000)
+    first, repeat = await _events(system)
+    stage = Duplicates(system.use)
+    assert await stage.judge([first]) == [KEEP]
+    stage.taken_over(Partition(RAW, first.at.kp))  # type: ignore[union-attr]
+    assert await stage.judge([repeat]) == [KEEP]
+
+
 async def test_a_replay_after_a_crash_decides_as_before(system: System) -> None:
     """The same records judged again by another worker keep their verdicts."""
     explicit, derived = keyed(), request(3)
@@ -244,11 +324,27 @@ async def test_a_replay_after_a_crash_decides_as_before(system: System) -> None:
 
 
 async def _judge_again(system: System) -> list[str]:
-    names = []
     stage = Duplicates(system.use)
+    by_partition: dict[int, list[Event]] = {}
+    for event in await _events(system):
+        by_partition.setdefault(event.at.kp, []).append(event)  # type: ignore[union-attr]
+    return [type(v).__name__ for events in by_partition.values() for v in await stage.judge(events)]
+
+
+async def _events(system: System) -> list[Event]:
+    """Decode all of events.raw, as a worker does."""
+    events: list[Event] = []
     for partition, (start, end) in (await system.bus.ends(RAW)).items():
         records = await system.bus.read(partition, start=start, end=end)
-        if records:
-            batch = Batch(Claim(partition, 1, 1, None, "", start, end), records)
-            names += [type(v).__name__ for v in await stage.judge(decode(batch, read_event).items)]
-    return names
+        batch = Batch(Claim(partition, 1, 1, None, "", start, end), records)
+        events += decode(batch, read_event).items
+    return events
+
+
+async def _records(system: System, offset: int) -> list[tuple[Coordinates, Taken]]:
+    """Return the record at `offset` of each partition that has one."""
+    return [
+        (Coordinates(1, RAW, partition.index, offset), record)
+        for partition in await system.bus.ends(RAW)
+        for record in await system.bus.read(partition, start=offset, end=offset + 1)
+    ]

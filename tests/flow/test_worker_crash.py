@@ -12,7 +12,6 @@ from bus import open_bus
 from bus.base import Bus, Record
 from schemas.envelope import decode_dead
 from schemas.topics import DEAD, RAW
-from stores.migrations import migrate_registry
 from stores.warehouse import ClickHouse
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.flow.worker_child import complete, ended, settings, start
@@ -41,7 +40,6 @@ class Crashed:
 
     async def prepare(self) -> None:
         await self.clickhouse.migrate(self.database)
-        await migrate_registry(self.settings)
         async with open_bus(self.settings) as bus:
             await bus.publish(RAW, [record(n) for n in range(GOOD)])
             await bus.publish(RAW, [Record(b"1|v%d" % n, b"no envelope") for n in range(BAD)])

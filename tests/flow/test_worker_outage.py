@@ -12,7 +12,7 @@ from tests.unit.workers.running import event_id, events_only, record
 from workers.partitions import Limits
 from workers.run import run_pipeline
 
-KILLS = 6
+KILLS = 4
 
 
 async def test_a_warehouse_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ async def _load_and_kill(server: EmbeddedClickHouse, home: Path) -> int:
                 await asyncio.sleep(0.01 + kill * 0.002)
             server.kill()
             await asyncio.to_thread(server.start)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             while not await complete(bus):
                 await asyncio.sleep(0.05)
         stop.set()

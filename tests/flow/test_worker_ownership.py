@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bus import open_bus
 from schemas.topics import RAW
-from stores.migrations import migrate_registry
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.flow.worker_child import complete, ended, settings, start
 from tests.unit.workers.running import event_id, record
@@ -17,7 +16,6 @@ async def test_killed_and_frozen_workers_are_replaced(clickhouse: EmbeddedClickH
     database = "ownership"
     await clickhouse.migrate(database)
     use = settings(tmp_path, clickhouse.url_of(database))
-    await migrate_registry(use)
     workers = [start(use) for _ in range(2)]
     published = 0
     async with open_bus(use) as bus:

@@ -1,4 +1,4 @@
-"""Workers of the pipeline `events` in processes of their own, to be crashed at a point, killed or frozen.
+"""Workers in processes of their own, to be crashed at a point, killed or frozen.
 
 They are forked from a server that has imported everything, because a fresh start costs a second.
 """
@@ -6,18 +6,23 @@ They are forked from a server that has imported everything, because a fresh star
 import asyncio
 import logging
 import multiprocessing
+import socket
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from bus import open_bus
 from bus.base import Bus
 from bus.log import group, membership
 from schemas.settings import Settings
 from schemas.topics import RAW
+from stores.warehouse import open_warehouse
+from tests.unit.workers.running import events_only
 from workers import pipeline, sink
 from workers.crash import armed
 from workers.intent import Note
-from workers.run import run_worker
+from workers.partitions import Limits
+from workers.run import run_pipeline, stop_signal
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([__name__])
@@ -41,10 +46,10 @@ def start(use: Settings, *, crash_at: str = "") -> ForkServerProcess:
     return process
 
 
-async def complete(bus: Bus) -> bool:
-    """Tell whether all of events.raw is committed and no range is open."""
-    committed = await bus.committed(RAW, group="penstock-events")
-    for partition, (_, end) in (await bus.ends(RAW)).items():
+async def complete(bus: Bus, topic: str = RAW, group: str = "penstock-events") -> bool:
+    """Tell whether all of a topic is committed and no range is open."""
+    committed = await bus.committed(topic, group=group)
+    for partition, (_, end) in (await bus.ends(topic)).items():
         offset, note = committed.get(partition, (0, ""))
         if offset != end or (note and Note.parse(note).intent is not None):
             return False
@@ -70,4 +75,13 @@ def _work(use: Settings, crash_at: str) -> None:
     membership.RENEW_S = 0.3
     if crash_at:
         pipeline.crash_point = sink.crash_point = armed(crash_at)  # type: ignore[attr-defined]
-    asyncio.run(run_worker("events", use))
+    asyncio.run(_run(use))
+
+
+async def _run(use: Settings) -> None:
+    # Without the real stages: what is crashed here is the way of a range, and their start costs a second.
+    limits = Limits(use.worker_rows_max, use.worker_bytes_max, use.worker_wait_ms)
+    async with open_bus(use) as bus, open_warehouse(use) as warehouse:
+        with stop_signal() as stop:
+            sock = socket.create_server(("127.0.0.1", 0))
+            await run_pipeline(events_only(limits=limits), bus=bus, warehouse=warehouse, stop=stop, sock=sock)

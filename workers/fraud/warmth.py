@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.event import Event
-from schemas.topics import Coordinates
+from schemas.topics import Coordinates, Partition
 from workers.fraud.rules import WARM_MS
-
-GAP_MAX = 10_000
-"""Offsets. Events that became no row leave small gaps; over a larger one another worker had the partition."""
 
 
 class Progress(NamedTuple):
@@ -23,13 +20,16 @@ class Warmth:
     """Watches the batches of all partitions go by."""
 
     def __init__(self) -> None:
-        self._progress: dict[tuple[int, str, int], Progress] = {}
+        self._progress: dict[Partition, Progress] = {}
+
+    def taken_over(self, partition: Partition) -> None:
+        """Begin anew: another worker may have counted meanwhile."""
+        self._progress.pop(partition, None)
 
     def begin(self, events: Sequence[Event]) -> tuple[int, int]:
         """Return the index of the first event that was not counted, and `warm_at`, for one batch."""
-        first = _at(events[0])
-        known = self._progress.get(_partition(first))
-        if known is None or first.ko - known.next > GAP_MAX:
+        known = self._progress.get(_partition(_at(events[0])))
+        if known is None:
             return 0, events[0].received_at + WARM_MS
         return bisect_right(events, known.next - 1, key=lambda event: _at(event).ko), known.warm_at
 
@@ -38,9 +38,7 @@ class Warmth:
         last = _at(events[-1])
         partition = _partition(last)
         known = self._progress.get(partition)
-        after = last.ko + 1
-        if known is not None and known.warm_at == warm_at:
-            after = max(after, known.next)
+        after = last.ko + 1 if known is None else max(last.ko + 1, known.next)
         self._progress[partition] = Progress(after, warm_at)
 
 
@@ -49,5 +47,5 @@ def _at(event: Event) -> Coordinates:
     return event.at
 
 
-def _partition(at: Coordinates) -> tuple[int, str, int]:
-    return (at.inc, at.topic, at.kp)
+def _partition(at: Coordinates) -> Partition:
+    return Partition(at.topic, at.kp)

@@ -5,7 +5,7 @@ from bus.base import Taken
 from dialects.base import MappingError
 from schemas.envelope import EnvelopeError, decode_envelope
 from schemas.event import Event
-from schemas.rows import EVENTS, event_row, outcome_row
+from schemas.rows import EVENTS, event_row, outcome_row, patch_row
 from schemas.topics import RAW, Coordinates
 from workers.judging import Unreadable
 from workers.partitions import Limits
@@ -17,11 +17,12 @@ from workers.stages.device import Device
 from workers.stages.duplicate import Duplicates
 from workers.stages.fraud import Fraud
 from workers.stages.geo import Geo
+from workers.stages.person import Person
 from workers.stages.tenant import Tenant
 
 READS = (RAW,)
 
-STAGES = (Tenant, Consent, Duplicates, Geo, Device, Fraud, Withhold)
+STAGES = (Tenant, Consent, Duplicates, Geo, Device, Person, Fraud, Withhold)
 """In the order events pass them."""
 
 _MAPPINGS = {
@@ -42,6 +43,7 @@ def events_pipeline(use: Resources) -> Pipeline[Event]:
         table=EVENTS,
         row=row,
         outcome=outcome,
+        patch=patch,
         limits=Limits(settings.worker_rows_max, settings.worker_bytes_max, settings.worker_wait_ms),
     )
 
@@ -66,6 +68,10 @@ def read_event(record: Taken, at: Coordinates) -> Event:
 
 def row(event: Event) -> str:
     return event_row(event, retention_days=event.settings.events_days)
+
+
+def patch(event: Event) -> str:
+    return patch_row(event, retention_days=event.settings.events_days)
 
 
 def outcome(event: Event, verdict: Duplicate | Drop) -> str:

@@ -22,6 +22,9 @@ WITHHELD = "withheld"
 NETWORK_BITS = {4: 24, 6: 48}
 """What is left of an address, by its version."""
 
+COUNTRY_FIELDS = frozenset({"location.country", "location.countryCode"})
+"""Of a profile."""
+
 _NO_ANALYTICS = Drop("no_analytics_consent")
 
 _NAMED = {dialect.name: dialect.named_properties for dialect in dialects.discover()}
@@ -72,6 +75,8 @@ def withhold(event: Event) -> None:
         _forget_person(event)
     if not allows(event, "location"):
         event.city = ""
+        if event.profile:
+            event.profile = {name: fact for name, fact in event.profile.items() if _is_coarse(name)}
     if not allows(event, "device"):
         event.browser = event.os = event.device_type = ""
     event.url = without_query(event.url)
@@ -93,6 +98,11 @@ def _forget_person(event: Event) -> None:
         event.subject = event.event_id  # as if it stood alone
     event.person_id = None
     event.user_id = event.email = event.phone = ""
+
+
+def _is_coarse(field: str) -> bool:
+    """Tell whether a field of a profile says nothing closer than the country."""
+    return not field.startswith("location.") or field in COUNTRY_FIELDS
 
 
 def without_query(url: str) -> str:

@@ -5,10 +5,12 @@ never keeps an event from being stored.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from bus.base import Taken
 from schemas.event import Event
+from schemas.topics import Coordinates, Partition
 from workers import metrics
 from workers.consent import BITS, allows
 from workers.fraud.devices import Devices
@@ -44,6 +46,13 @@ class Fraud:
         if analysed:
             await self._score(analysed)
         return [KEEP] * len(events)
+
+    def taken_over(self, partition: Partition) -> None:
+        """Note that another worker may have read this partition: its state is cold."""
+        self._warmth.taken_over(partition)
+
+    async def release(self, dead: Iterable[tuple[Coordinates, Taken]]) -> None:
+        """Give up nothing: what was counted stays counted."""
 
     async def _score(self, events: Sequence[Event]) -> None:
         first_new, warm_at = self._warmth.begin(events)

@@ -11,7 +11,7 @@ from socket import socket
 from typing import Any
 
 import lz4.block
-from clickhouse_cityhash.cityhash import CityHash128  # type: ignore[import-untyped]
+from clickhouse_cityhash.cityhash import CityHash128
 
 REVISION = 54429
 """From here on settings travel as strings; above it, more optional fields that nobody here needs."""

@@ -37,6 +37,10 @@ def test_a_process_offers_every_setting_as_a_flag(name: str) -> None:
         ),
         (("api",), {"PENSTOCK_COLOUR": "red"}, "PENSTOCK_COLOUR is not a setting"),
         (("dev", "--host", "0.0.0.0"), {}, "PENSTOCK_HOST"),
+        (("gateway",), {"PENSTOCK_HOST": ""}, "PENSTOCK_HOST is not usable"),
+        (("dev",), {"PENSTOCK_PORT": "65535"}, "PENSTOCK_API_PORT is not usable: there is no port 65536"),
+        (("gateway", "--server", "apache"), {}, "it takes hypercorn or granian"),
+        (("gateway",), {"PENSTOCK_KAFKA_TLS": "maybe"}, "PENSTOCK_KAFKA_TLS is not usable: it takes 1 or 0"),
         (
             ("migrate",),
             {"PENSTOCK_KAFKA_PASSWORD_FILE": "/nowhere"},

@@ -8,7 +8,12 @@ from uuid import UUID
 import httpx
 import pytest
 
+from bus.memory import MemoryBus, open_memory
 from console.app import create_app
+from console.auditor import Auditor
+from console.guard import Guard
+from console.inflight import InFlight
+from console.use import Use
 from schemas.event import Event
 from schemas.rows import EVENTS, LANDING, columns, event_row
 from schemas.settings import Settings
@@ -25,10 +30,11 @@ RECEIVED_AT = 1_790_000_000_000
 
 @dataclass(frozen=True)
 class Api:
-    """A client of the api, the registry behind it, and the secrets of its tokens."""
+    """A client of the api, what is behind it, and the secrets of its tokens."""
 
     client: httpx.AsyncClient
     registry: SqlRegistry
+    bus: MemoryBus
     secrets: dict[str, str]
     key_ids: dict[str, str]
 
@@ -65,9 +71,11 @@ async def api(registry: SqlRegistry, warehouse: ClickHouse) -> AsyncIterator[Api
             token, secret = await registry.add_token(tenant_id, "", scopes=(scope,))
             secrets[f"{slug}-{scope}"] = secret
             key_ids[f"{slug}-{scope}"] = token.key_id
-    transport = httpx.ASGITransport(create_app(warehouse, registry, MemoryKeys()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-        yield Api(client, registry, secrets, key_ids)
+    bus = open_memory(Settings(bus_partitions=2))
+    guard = Guard(registry, MemoryKeys())
+    app = create_app(Use(warehouse, registry, guard, Auditor(bus, warehouse, 1), InFlight(bus)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        yield Api(client, registry, bus, secrets, key_ids)
 
 
 async def _store(warehouse: ClickHouse, tenant_id: int) -> None:

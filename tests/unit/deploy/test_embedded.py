@@ -33,6 +33,20 @@ def test_every_part_is_there_with_its_own_admin_port(tmp_path: Path) -> None:
     assert len(set(every)) == len(every)
 
 
+def test_port_0_is_a_free_one_that_is_told(tmp_path: Path) -> None:
+    laid_out = plan(Settings(port=0), RunDirectory(tmp_path), gateways=1, workers=1)
+    assert laid_out.ports.gateway > 1024
+    assert laid_out.ports.api > 1024
+    (gateway,) = laid_out.gateways
+    assert gateway.env["PENSTOCK_PORT"] == str(laid_out.ports.gateway)
+
+
+def test_gateway_and_api_cannot_have_one_port(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(SettingsError, match="PENSTOCK_API_PORT: the gateway has port"):
+        plan(Settings(port=port, api_port=port), RunDirectory(tmp_path), gateways=1, workers=1)
+
+
 def test_a_part_is_told_its_settings_by_its_environment() -> None:
     settings = Settings(worker_wait_ms=70, tracker_uniform_status=True, cors_origins="https://a.example")
     env = {"PENSTOCK_WORKER_ROWS_MAX": "7"} | environment(settings, PORTS, Path("/state"), URLS)

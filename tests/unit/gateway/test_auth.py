@@ -1,10 +1,12 @@
 """Who is let in, and that the others learn nothing."""
 
+import asyncio
 import time
 
 import msgspec
 import pytest
 
+from gateway import auth
 from schemas.tenants import Tenant
 from stores.registry import demo
 from tests.unit.gateway.rig import (
@@ -54,7 +56,8 @@ async def test_every_bad_token_is_refused_the_same_way(kind: str) -> None:
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert without_id(answer) == without_id(reference)
     assert rig.registry.asked == 1
-    assert rig.accepted == rig.rejected == []
+    assert not rig.accepted
+    assert not rig.rejected
 
 
 @pytest.mark.parametrize(
@@ -120,18 +123,19 @@ async def test_a_revoked_token_is_refused_before_30_s_have_passed(monkeypatch: p
     rig = Rig(registry_cache_s=0.001)
     assert (await rig.ask(BATCH, batch(), RELO)).status == 200
     rig.registry.add(demo.RELO_SECRET, token("relo", revoked=True))
-    statuses = []
-    for _ in range(3):
-        time.sleep(0.002)
-        statuses.append((await rig.ask(BATCH, batch(), RELO)).status)
-    assert statuses[-1] == 401
+    for _ in range(100):  # the answer in use is renewed behind a request
+        await asyncio.sleep(0.002)
+        if (await rig.ask(BATCH, batch(), RELO)).status == 401:
+            return
+    raise AssertionError("it is still let in")
 
 
-async def test_a_cached_token_expires_on_time() -> None:
+async def test_a_cached_token_expires_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig()
-    headers = rig.registry.add("soon", token("relo", expires_at=int(time.time() * 1000) + 150))
+    headers = rig.registry.add("soon", token("relo", expires_at=5_000))
+    monkeypatch.setattr(auth, "time", lambda: 4.999)
     assert (await rig.ask(BATCH, batch(), headers)).status == 200
-    time.sleep(0.2)
+    monkeypatch.setattr(auth, "time", lambda: 5.0)
     assert (await rig.ask(BATCH, batch(), headers)).status == 401
     assert rig.registry.asked == 1
 

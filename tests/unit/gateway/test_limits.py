@@ -10,9 +10,10 @@ from dialects.base import Rate
 from gateway.errors import RequestRefused
 from gateway.limits import BAD_ATTEMPTS, STORED_REJECTS, Limiter
 from gateway.metrics import Metrics
+from schemas.settings import Settings
 from schemas.tenants import Tenant, TenantSettings
 from stores.base import Limit, Permit, StoreUnavailable
-from stores.keys import MemoryKeys
+from stores.keys import MemoryKeys, open_keys
 from tests.unit.gateway.rig import TENANT, token
 
 TWICE = Rate("g", requests=2, period_s=60, per=("token",))
@@ -130,6 +131,14 @@ async def test_without_the_key_store_a_process_decides_alone() -> None:
     metrics = Metrics()
     limiter = Limiter(BrokenKeys(), metrics)
     assert await taken(limiter, TWICE, token=token("relo")) == 2
+    assert metrics.registry.get_sample_value("penstock_gateway_limits_alone_total") == 3
+
+
+async def test_the_shared_store_says_when_it_was_left_out(unused_port: int) -> None:
+    metrics = Metrics()
+    async with open_keys(Settings(keys_url=f"redis://127.0.0.1:{unused_port}/0")) as keys:
+        limiter = Limiter(keys, metrics)
+        assert await taken(limiter, TWICE, token=token("relo")) == 2
     assert metrics.registry.get_sample_value("penstock_gateway_limits_alone_total") == 3
 
 

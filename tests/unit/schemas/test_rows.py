@@ -17,6 +17,7 @@ PARTS = {
     rows.OUTCOMES: rows.OUTCOME_PARTS,
     rows.QUARANTINE: rows.QUARANTINE_PARTS,
     rows.BATCHES: rows.BATCH_PARTS,
+    rows.PATCHES: rows.PATCH_PARTS,
 }
 AT = Coordinates(2, "events.dead", 3, 4)
 
@@ -109,6 +110,35 @@ def test_no_part_of_a_row_is_null() -> None:
         -1,
         "",
     ]
+
+
+def test_a_patch_holds_what_its_event_adds_to_the_profile() -> None:
+    profile = {"firstName": '"Ann"', "custom.Age": "0"}
+    given = event(source="store", occurred_at=5, person_id="p", profile=profile)
+    assert parts(rows.PATCH_PARTS, rows.patch_row(given, retention_days=7)) == {
+        "event_id": given.event_id,
+        "tenant_id": 1,
+        "dialect": "alana",
+        "source": "store",
+        "person_id": "p",
+        "occurred_at": 5,
+        "received_at": 1_763_000_000_123,
+        "fields": ["firstName", "custom.Age"],
+        "values": ['"Ann"', "0"],
+        "retention_days": 7,
+        "elements": 4,
+    }
+    assert (
+        parts(rows.PATCH_PARTS, rows.patch_row(event(person_id="p", anonymous_id="v", profile=profile)))[
+            "source"
+        ]
+        == ""
+    )
+
+
+@pytest.mark.parametrize("nothing", [{"person_id": "p"}, {"profile": {"email": '"a"'}}])
+def test_who_is_nobody_or_tells_nothing_has_no_patch(nothing: dict[str, Any]) -> None:
+    assert rows.patch_row(event(**nothing)) == ""
 
 
 def test_a_score_of_zero_is_not_a_missing_one() -> None:

@@ -9,3 +9,4 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.backoff.FIRST_S", 0.001)
     monkeypatch.setattr("workers.backoff.LONGEST_S", 0.004)
     monkeypatch.setattr("workers.partitions.HOLD_S", 0.01)
+    monkeypatch.setattr("workers.partitions.PATIENCE_S", 0.02)

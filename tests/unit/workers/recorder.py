@@ -104,7 +104,9 @@ class Recorder:
             )
         ]
 
-    async def query(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    async def query(
+        self, sql: str, params: Mapping[str, Any] | None = None, *, threads_max: int | None = None
+    ) -> list[dict[str, Any]]:
         if self.down or self.reads_fail:
             self.reads_fail = max(self.reads_fail - 1, 0)
             raise StoreUnavailable("no read")

@@ -1,0 +1,1 @@
+"""Segments: conditions over customers as one query of the warehouse, and what can be asked for."""

@@ -1,0 +1,43 @@
+"""Conditions over customers and events, as segments and automation filters state them.
+
+docs/segments.md has the form in JSON and what each condition means. Both those who ask the warehouse and
+those who judge an event as it comes read them here, so that they cannot understand them differently.
+"""
+
+from schemas.conditions.moments import date_ms
+from schemas.conditions.reading import ConditionsInvalid, read_event_conditions, read_segment
+from schemas.conditions.tree import (
+    All,
+    AnyOf,
+    Condition,
+    EventCondition,
+    FieldCondition,
+    Moment,
+    Not,
+    Operator,
+    Period,
+    ProfileCondition,
+    PropertyCondition,
+    Scalar,
+    Test,
+)
+
+__all__ = [
+    "All",
+    "AnyOf",
+    "Condition",
+    "ConditionsInvalid",
+    "EventCondition",
+    "FieldCondition",
+    "Moment",
+    "Not",
+    "Operator",
+    "Period",
+    "ProfileCondition",
+    "PropertyCondition",
+    "Scalar",
+    "Test",
+    "date_ms",
+    "read_event_conditions",
+    "read_segment",
+]

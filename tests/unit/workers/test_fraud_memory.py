@@ -1,0 +1,121 @@
+"""What the fraud rules remember: bounded, and right within what is stated."""
+
+import random
+from collections.abc import Sequence
+from math import inf
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialects import currencies
+from stores.keys import MemoryKeys
+from tests.unit.workers.judged import event, purchase
+from workers.fraud import devices, purchases, tender, velocity
+from workers.fraud.devices import Devices
+from workers.fraud.lastused import LastUsed
+from workers.fraud.purchases import Purchases
+from workers.fraud.revenue import BUCKETS_MAX, MEMORY, Usual
+from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE
+from workers.fraud.tender import is_tender
+from workers.fraud.velocity import Velocity, address_key
+
+keys = st.integers(0, 30)
+
+
+@given(st.integers(2, 20), st.lists(st.tuples(keys, st.booleans())))
+def test_what_was_used_last_is_never_forgotten(entries_max: int, uses: Sequence[tuple[int, bool]]) -> None:
+    memory = LastUsed[int, int](entries_max)
+    put: dict[int, int] = {}
+    order: list[int] = []  # of use, the last one last
+    for number, (key, is_put) in enumerate(uses):
+        value = memory.get(key)
+        assert value in (None, put.get(key))
+        if key in order[-(entries_max // 2) :]:
+            assert value is not None
+        if is_put:
+            memory.put(key, number)
+            put[key] = number
+        if is_put or value is not None:
+            order = [other for other in order if other != key] + [key]
+        assert len(memory) <= entries_max
+
+
+def quantile(amounts: Sequence[float]) -> float:
+    return sorted(amounts)[-(len(amounts) - int(-(-len(amounts) * REVENUE_QUANTILE // 1))) - 1]
+
+
+@given(st.lists(st.floats(1e-6, 1e31), min_size=REVENUE_PURCHASES_MIN, max_size=REVENUE_PURCHASES_MIN))
+def test_the_limit_is_three_times_the_quantile_within_5_percent(amounts: list[float]) -> None:
+    usual = Usual()
+    for amount in amounts[:-1]:
+        usual.add(amount)
+        assert usual.limit == inf
+    usual.add(amounts[-1])
+    assert usual.limit / REVENUE_FACTOR == pytest.approx(quantile(amounts), rel=0.05)
+
+
+def test_the_limit_follows_what_is_usual() -> None:
+    usual, chance = Usual(), random.Random(5)
+    for level in (100, 1_000, 50):
+        amounts = [chance.lognormvariate(0, 0.5) * level for _ in range(10 * MEMORY)]
+        for amount in amounts:
+            usual.add(amount)
+        assert usual.limit / REVENUE_FACTOR == pytest.approx(quantile(amounts), rel=0.15)
+
+
+def test_absurd_amounts_do_not_move_it() -> None:
+    usual = Usual()
+    for number in range(1_000):
+        usual.add(100 + number % 50)
+        if number % 200 == 0:
+            usual.add(1e31)
+    assert usual.limit < 500
+
+
+def test_it_is_bounded_whatever_comes() -> None:
+    usual = Usual()
+    for number in range(30_000):
+        usual.add(1.12 ** (number % 700 - 100))
+        assert len(usual._buckets) <= BUCKETS_MAX
+
+
+def test_devices_orders_and_currencies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "DEVICES_MAX", 50)
+    monkeypatch.setattr(purchases, "ORDERS_MAX", 60)
+    monkeypatch.setattr(purchases, "CURRENCIES_MAX", 70)
+    known, bought = Devices(), Purchases()
+    for n in range(500):
+        known.judge(event(n, anonymous_id=f"device-{n}"), "MX", is_new=True, reasons=[])
+        bought.judge(purchase(n, tenant_id=n), "MX", is_new=True, reasons=[])
+    assert len(known._devices) <= 50
+    assert len(bought._orders) <= 60
+    assert len(bought._usual) <= 70
+
+
+async def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(velocity, "SEEN_MAX", 100)
+    counted = Velocity(MemoryKeys())
+    for n in range(50):
+        events = [
+            event(n, ip=f"203.0.{n}.{m}", ip_source="event", person_id=str(UUID(int=m))) for m in range(20)
+        ]
+        await counted.judge(events, [address_key(each) for each in events], [None] * 20, 0)
+        assert len(counted._seen) + len(counted._seen_before) <= 100 + 2 * 20
+
+
+def test_the_table_of_currencies_names_what_exists() -> None:
+    listed = {currency for currency, _ in tender._PAIRS}
+    assert listed - set(currencies.CODES) == set()
+    assert {country for _, country in tender._PAIRS if len(country) != 2 or not country.isupper()} == set()
+    assert not any(currency[:2] == country for currency, country in tender._PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("currency", "country"),
+    [("MXN", "MX"), ("HNL", "HN"), ("USD", "US"), ("USD", "EC"), ("EUR", "ES"), ("EUR", "BG"), ("XOF", "SN")],
+)
+def test_countries_pay_in_their_money(currency: str, country: str) -> None:
+    assert is_tender(currency, country)
+    assert not is_tender(currency, "JP")
