@@ -51,6 +51,7 @@ def change(settings: Settings, *, tenant: str, values: str) -> None:
     import msgspec
 
     from cli.errors import CommandFailed
+    from cli.limits import refuse_unknown
     from cli.registry import ask, find_tenant
     from schemas.tenants import TenantSettings
 
@@ -65,6 +66,7 @@ def change(settings: Settings, *, tenant: str, values: str) -> None:
         if unknown:
             names = ", ".join(TenantSettings.__struct_fields__)
             raise CommandFailed(f"a tenant has no setting {min(unknown)!r}; it has {names}")
+        refuse_unknown(merged.limits)
         await registry.update_tenant_settings(found.id, merged)
         return [await find_tenant(registry, tenant)]
 

@@ -44,7 +44,10 @@ def add(
     """Add a credential and print its secret, which is not stored: this is the only time it is shown."""
     import time
 
+    from cli.limits import refuse_unknown
     from cli.registry import ask, find_tenant
+
+    own = _limits(limits)
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
         found = await find_tenant(registry, tenant)
@@ -54,14 +57,15 @@ def add(
             scopes=scopes,
             client_ids=client_ids,
             store=store,
-            limits=_limits(limits),
+            limits=own,
             expires_at=None if days is None else int(time.time() * 1000 + days * DAY_MS),
         )
         return [
             {"key_id": token.key_id, "secret": secret, "tenant": found.slug, "scopes": sorted(token.scopes)}
         ]
 
-    _refuse_unknown(dialect)
+    _refuse_unknown_dialect(dialect)
+    refuse_unknown(own, dialect=dialect)
     ask(settings, work)
 
 
@@ -106,7 +110,7 @@ def _limits(texts: tuple[str, ...]) -> dict[str, int]:
     return limits
 
 
-def _refuse_unknown(dialect: str) -> None:
+def _refuse_unknown_dialect(dialect: str) -> None:
     from dialects import discover
 
     names = [known.name for known in discover()]

@@ -1,4 +1,4 @@
-"""Tenants, tokens, products, event keys and persons, in SQLite (the embedded default) or Postgres."""
+"""Tenants, tokens, products, event keys, persons and segments, in SQLite (the embedded default) or Postgres."""
 
 from schemas.settings import Settings
 from stores.registry.database import open_database
@@ -8,6 +8,7 @@ from stores.registry.person_links import LinkTaken
 from stores.registry.persons import PersonRecord
 from stores.registry.products import Product
 from stores.registry.registry import SqlRegistry
+from stores.registry.segments import Segment
 
 __all__ = [
     "EntryRefused",
@@ -16,6 +17,7 @@ __all__ = [
     "LinkTaken",
     "PersonRecord",
     "Product",
+    "Segment",
     "SqlRegistry",
     "open_registry",
 ]

@@ -11,13 +11,16 @@ from stores.registry.person_merges import PersonMerges
 from stores.registry.person_unlinking import PersonUnlinking
 from stores.registry.persons import Persons
 from stores.registry.products import Products
+from stores.registry.segments import Segments
 from stores.registry.tenants import Tenants
 from stores.registry.tokens import Tokens
 
 _PROBE = text("SELECT 1 FROM tenants LIMIT 1")
 
 
-class SqlRegistry(Tenants, Tokens, Products, EventKeys, PersonLinks, PersonMerges, PersonUnlinking, Persons):
+class SqlRegistry(
+    Tenants, Tokens, Products, EventKeys, PersonLinks, PersonMerges, PersonUnlinking, Persons, Segments
+):
     """Implements stores.base.Registry and what the operator's commands and the workers need.
 
     Use as an async context manager. Entering it connects nothing, so that a process starts while the

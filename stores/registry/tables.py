@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects import postgresql
@@ -166,4 +167,18 @@ person_epochs = Table(  # counts a tenant's unlinkings, so that workers notice o
     Column("tenant_id", BigInteger, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# --- segments
+
+segments = Table(  # conditions over a tenant's customers; stores/registry/segments.py
+    "segments",
+    metadata,
+    Column("segment_id", String(36), primary_key=True),
+    Column("tenant_id", BigInteger, ForeignKey("tenants.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("conditions", Text, nullable=False),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("tenant_id", "name"),
 )

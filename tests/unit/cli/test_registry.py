@@ -28,8 +28,9 @@ def shop(registry: None, entries: Entries) -> dict[str, Any]:
 
 def test_a_tenant_from_add_to_revoke(shop: dict[str, Any], entries: Entries) -> None:
     assert (shop["id"], shop["slug"], shop["active"]) == (1, "my-shop", True)
+    entries("tenant", "set", shop["uuid"], '{"limits": {"tracker.interactions": 9}}')
     changed = entries("tenant", "set", shop["uuid"], '{"events_days": 90}')[0]
-    assert changed["settings"] == {"events_days": 90}
+    assert changed["settings"] == {"limits": {"tracker.interactions": 9}, "events_days": 90}
     assert entries("tenant", "revoke", "1")[0]["active"] is False
     assert entries("tenant", "restore", "my-shop")[0]["active"] is True
     assert entries("tenant", "list") == [changed]
@@ -78,6 +79,13 @@ def test_a_product_from_add_to_revoke(shop: dict[str, Any], entries: Entries) ->
         (("token", "add", "my-shop", "--dialect", "klingon"), 2, "there is no dialect 'klingon'"),
         (("token", "add", "my-shop", "--dialect", "relo"), 1, "client ids"),
         (("token", "add", "my-shop", "--limit", "fast"), 2, "GROUP=REQUESTS"),
+        (
+            ("token", "add", "my-shop", "--dialect", "alana", "--limit", "relo.batch=9"),
+            1,
+            "no rate limit 'relo.batch' here; there is alana.events, alana.events_ip",
+        ),
+        (("token", "add", "my-shop", "--scope", "read", "--limit", "api=9"), 1, "for the api has none"),
+        (("tenant", "set", "my-shop", '{"limits": {"relo.bath": 9}}'), 1, "no rate limit 'relo.bath' here"),
         (("token", "revoke", "nothing"), 1, "no token with the key id"),
         (("product", "revoke", "my-shop", "9"), 1, "no product 9"),
     ],

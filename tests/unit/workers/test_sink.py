@@ -137,13 +137,15 @@ async def test_dead_letters_are_durable_before_their_range_is_complete() -> None
 async def test_with_the_warehouse_down_two_ranges_a_partition_are_in_hand_and_no_more() -> None:
     system = System()
     await system.publish(*range(20))
-    await system.drain()
-    system.warehouse.down = True
-    await system.publish(*range(20, 3000))
     stop = asyncio.Event()
     pipeline = events_only(limits=Limits(records_max=50, bytes_max=2**20, wait_ms=1))
     bus = MemoryBus(system.log)
     running = asyncio.create_task(make_worker(pipeline, bus=bus, warehouse=system.warehouse, stop=stop).run())
+    async with asyncio.timeout(10):
+        while not system.complete():
+            await asyncio.sleep(0.005)
+    system.warehouse.down = True
+    await system.publish(*range(20, 3000))
     await asyncio.sleep(0.2)
     (subscription,) = bus._subscriptions
     lag = sum((await subscription.lag()).values())
