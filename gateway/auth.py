@@ -37,7 +37,9 @@ class Authenticator:
         """Return the token of a request, None on public endpoints. Raises RequestRefused."""
         if auth is Auth.PUBLIC:
             return None
-        token = await self._look_up(secret(request, auth))
+        credential = secret(request, auth)
+        # None at all is no token's, and needs no registry to say so.
+        token = await self._look_up(credential) if credential else None
         if token is None or token.dialect != dialect or not is_valid(token):
             self._metrics.bad_credentials.inc()
             await self._limiter.take_bad_attempt(request.ip)

@@ -50,6 +50,9 @@ class Bodies:
     ) -> bytes:
         """Return the whole body, decompressed. Raises RequestRefused and ClientGone."""
         encoding = check_headers(request.headers, browser=browser)
+        declared = request.headers.get(b"content-length", b"")
+        if encoding == b"identity" and declared.isdigit() and int(declared) > bytes_max:
+            raise BODY_TOO_LARGE.refuse(limit=bytes_max)
         pace = Pace(asyncio.get_running_loop().time())
         try:
             async with asyncio.timeout_at(0 if self._stopping else pace.deadline) as limit:

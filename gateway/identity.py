@@ -1,4 +1,4 @@
-"""Identifiers of requests and events: derived wherever a retry must get the same ones (rule 3)."""
+"""Identifiers of events: derived wherever a retry must get the same ones (rule 3)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -19,16 +19,8 @@ NAMESPACE = uuid_utils.uuid5(uuid_utils.NAMESPACE_URL, "urn:penstock:event")
 """Never to be changed: every derived id of every installation hangs on it."""
 
 KEY_LENGTH_MAX = 255
-_SANE = re.compile(rb"[A-Za-z0-9!#$&'*+.^_`|~:@=-]{1,128}")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]{1,%d}" % KEY_LENGTH_MAX)
 _HASH_STEP_BYTES = 4 * 2**20
-
-
-def request_id(given: bytes | None) -> str:
-    """Return the caller's id if it is a sane token of at most 128 characters, else a new one."""
-    if given is not None and _SANE.fullmatch(given):
-        return given.decode("ascii")
-    return str(uuid_utils.uuid7())
 
 
 def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:

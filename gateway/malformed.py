@@ -7,8 +7,8 @@ from hypercorn.protocol.h11 import H11Protocol
 
 from dialects import bodies
 from dialects.base import Problem
-from gateway.identity import request_id
 from gateway.metrics import Metrics
+from schemas.requests import request_id
 
 _MEANINGS: Mapping[int, tuple[str, str]] = {
     400: ("malformed_request", "This is not a whole and valid HTTP/1.1 request."),

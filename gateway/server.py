@@ -19,7 +19,7 @@ from gateway.operations import Operations
 from schemas.settings import Settings, SettingsError
 
 BACKLOG = 1024
-READ_ON_S = 8.0  # for which uploads may go on after a stop signal,
+READ_ON_S = 2.0  # for which uploads may go on after a stop signal,
 GRACE_S = 15.0  # and requests as a whole; a supervisor kills after 20 s
 
 H11_BYTES_MAX = 64 * 1024

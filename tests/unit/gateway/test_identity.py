@@ -1,4 +1,4 @@
-"""Who a request is, and which id an event gets."""
+"""Which id an event gets."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from dialects.base import Ids
 from gateway.errors import RequestRefused
-from gateway.identity import EventIds, event_ids, idempotency_key, request_id
+from gateway.identity import EventIds, event_ids, idempotency_key
 from gateway.turns import Turn
 
 EVENT = Raw(b'{"a":1}')
@@ -16,20 +16,6 @@ EVENT = Raw(b'{"a":1}')
 async def ids(scheme: Ids = Ids.FRESH, **changed: object) -> EventIds:
     given = {"dialect": "relo", "tenant": 1, "body": b'{"events":[]}', "key": None, **changed}
     return await event_ids(scheme, turn=Turn(), **given)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("given", [b"req-1", b"a" * 128, b"0191c2d0-1111-7000-8000-000000000000", b"a.b:c@d"])
-def test_a_sane_request_id_is_kept(given: bytes) -> None:
-    assert request_id(given) == given.decode()
-
-
-@pytest.mark.parametrize(
-    "given", [None, b"", b"a" * 129, b"a b", b"a\tb", b'a"b', b"a/b", b"\xe9", b"a,b", b"<x>"]
-)
-def test_any_other_is_replaced_by_a_fresh_one(given: bytes | None) -> None:
-    first, second = request_id(given), request_id(given)
-    assert UUID(first).version == UUID(second).version == 7
-    assert first != second
 
 
 async def test_fresh_ids_are_ordered_by_time() -> None:
