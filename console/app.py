@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.errors import HANDLERS
+from console.identity import Identified
 from console.metrics import Measured
 from console.resources import RESOURCES, health
 from console.use import Use
@@ -18,8 +19,12 @@ def create_app(use: Use) -> Starlette:
     declared = [route for routes in RESOURCES for route in routes(use)]
     app = Starlette(
         # With and without a slash at the end; a redirect would cost the caller a second request.
-        routes=[Route(path, route.endpoint) for route in declared for path in (route.path, route.path + "/")],
-        middleware=[Middleware(Measured)],
+        routes=[
+            Route(path, route.endpoint, methods=list(route.methods or ()))
+            for route in declared
+            for path in (route.path, route.path + "/")
+        ],
+        middleware=[Middleware(Identified), Middleware(Measured)],
         exception_handlers=dict(HANDLERS),
     )
     app.router.redirect_slashes = False

@@ -1,5 +1,6 @@
 """Every answer that is not a success: JSON with a stable code and a sentence that says how to fix it."""
 
+import logging
 from collections.abc import Mapping
 
 import msgspec
@@ -8,7 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bus.base import BusUnavailable
+from console.identity import HEADER, id_of
 from stores.base import QueryRefused, StoreUnavailable
+
+log = logging.getLogger("penstock.api")
 
 MESSAGES = {
     "token_missing": "Send the header `Authorization: Bearer <token>` with a token that may read.",
@@ -24,9 +28,14 @@ MESSAGES = {
     "receipt_unknown": "Nothing is known of this request: never accepted, or far back in the queue.",
     "store_not_allowed": "This token is for another store; ask with the store's own or an api token.",
     "customer_unknown": "The store has no customer with this id; one that was sent just now takes a moment.",
+    "body_invalid": "The body is not the JSON object that this path takes; docs/api.md shows it.",
+    "body_too_large": "The body is larger than 64 KiB; state it with fewer conditions.",
+    "conditions_invalid": "The conditions cannot be read; docs/segments.md shows their form.",
+    "segment_unknown": "The tenant has no segment with this id.",
+    "segment_refused": "The segment cannot be saved like this.",
     "not_found": "There is nothing here; the API is under /penstock/v1, its pages are in docs/api.md.",
     "method_not_allowed": "This path takes another method; the header `Allow` names it.",
-    "internal": "The request failed inside; the operator finds the reason in the log of the api.",
+    "internal": "The request failed inside; the operator finds the reason in the log, by X-Request-Id.",
 }
 """Every code the api answers with. docs/api.md lists them."""
 
@@ -78,8 +87,10 @@ async def on_http(request: Request, error: Exception) -> Response:
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
-    """Answer what should not happen; the traceback goes to the log only."""
-    return respond(ApiError(500, "internal"))
+    """Answer what should not happen; the traceback goes to the log only, under the request's id."""
+    name = id_of(request.scope)
+    log.error("request %s failed", name)
+    return respond(ApiError(500, "internal", headers={HEADER: name}))
 
 
 HANDLERS = {

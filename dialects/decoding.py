@@ -16,6 +16,7 @@ from dialects.jsontext import INVALID_JSON, UNREADABLE, without_duplicates
 T = TypeVar("T")
 
 _INDEX = re.compile(r"\[[^\]]*\]")
+_ONE_OF = "one of "
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 
 
@@ -105,7 +106,10 @@ class Shape(Generic[T]):
         if ", got `" in what or what == "Expected `str`":
             return "wrong_type"
         if what.startswith(("Invalid value ", "Invalid enum value ")):
-            return "unknown_event_type" if field == self._event_type else "unknown_value"
+            if field == self._event_type:
+                return "unknown_event_type"
+            # A text where there may be "" or something else, as a number, is no wrong word.
+            return "unknown_value" if self._expectation(field).startswith(_ONE_OF) else "wrong_type"
         if "datetime" in what:
             return "invalid_time"
         return "invalid_value"
@@ -122,7 +126,7 @@ def expectations(wire: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     tags: dict[str, list[str]] = {}
     _describe(inspect.type_info(wire), "", found, tags)
-    found.update({path: f"one of {', '.join(names)}" for path, names in tags.items()})
+    found.update({path: f"{_ONE_OF}{', '.join(names)}" for path, names in tags.items()})
     return found
 
 
@@ -143,7 +147,7 @@ def _describe(kind: inspect.Type, path: str, found: dict[str, str], tags: dict[s
         case inspect.ListType(item_type=inner) | inspect.DictType(value_type=inner):
             _describe(inner, path + "[]", found, tags)
         case inspect.LiteralType(values=values):
-            found.setdefault(path, f"one of {', '.join(map(str, values))}")
+            found.setdefault(path, f"{_ONE_OF}{', '.join(map(str, values))}")
         case _:
             pass
 

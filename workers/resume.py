@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bus.base import Bus, BusUnavailable, Claim, LogChanged, Taken
 from schemas.rows import TIME_MS_END, TIME_MS_MIN
@@ -73,7 +74,7 @@ async def find_start(claim: Claim, written: Written, bus: Bus) -> Start:
     deadline = time.monotonic() + ASSIGN_S
     while True:
         try:
-            start = from_note(claim) or await same_log(claim, bus)
+            start = from_note(claim) or await same_log(claim, written, bus)
             if start is None or await _is_behind(start, claim, written):
                 return await from_warehouse(claim, written, bus)
             return start
@@ -97,19 +98,16 @@ async def _is_behind(start: Start, claim: Claim, written: Written) -> bool:
     return True
 
 
-async def same_log(claim: Claim, bus: Bus) -> Start | None:
+async def same_log(claim: Claim, written: Written, bus: Bus) -> Start | None:
     """Return the position under a raised incarnation, if this partition is still the log it was.
 
     Raising it for one partition that lost records must not store the others again. Raises LogChanged,
-    BusUnavailable.
+    BusUnavailable, StoreUnavailable.
     """
     if claim.committed is None or not claim.note:
         return None
-    note, last = Note.parse(claim.note), claim.committed - 1
-    if not note.before or not claim.log_start <= last < claim.log_end:
-        return None
-    records = await bus.read(claim.partition, start=last, end=last + 1)
-    if not records or digest(records[0].value) != note.before:
+    note = Note.parse(claim.note)
+    if not await _is_same(note, claim, written, bus):
         return None
     if note.intent is not None:
         raise LogChanged(
@@ -117,6 +115,23 @@ async def same_log(claim: Claim, bus: Bus) -> Start | None:
             f"the workers once more with PENSTOCK_BUS_INCARNATION={note.inc} and stop them in good order"
         )
     return Start(claim.committed, note.before)
+
+
+async def _is_same(note: Note, claim: Claim, written: Written, bus: Bus) -> bool:
+    """Tell whether the log has the record before the position, or, if no note was made of it, the last row."""
+    last, last_id = (claim.committed or 0) - 1, ""
+    if not note.before:  # a first range under way, or the first after `from_warehouse`
+        tail = await written.tail(replace(claim, inc=note.inc))
+        if tail.last_offset is None or not tail.last_id:
+            return False
+        last, last_id = tail.last_offset, tail.last_id
+    if not claim.log_start <= last < claim.log_end:
+        return False
+    records = await bus.read(claim.partition, start=last, end=last + 1)
+    if not records:
+        return False
+    value = records[0].value
+    return stamps(value).id.lower() == last_id if last_id else digest(value) == note.before
 
 
 async def from_warehouse(claim: Claim, written: Written, bus: Bus) -> Start:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
-from console.resources import customers, events, health, ledger, me, quarantine, receipts
+from console.resources import customers, events, health, ledger, me, properties, quarantine, receipts, segments
 from console.use import Use
 
 RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (
@@ -13,6 +13,8 @@ RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (
     quarantine.routes,
     receipts.routes,
     customers.routes,
+    segments.routes,
+    properties.routes,
     ledger.routes,
     health.routes,
 )

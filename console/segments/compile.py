@@ -12,13 +12,13 @@ from console.segments.typed import of_member, of_property
 from schemas.conditions import (
     All,
     AnyOf,
+    Comparison,
     Condition,
     EventCondition,
     FieldCondition,
     Not,
     ProfileCondition,
     PropertyCondition,
-    Test,
 )
 from schemas.conditions.tree import EVENT_FIELDS, PROFILE_FIELDS, Kind
 
@@ -81,10 +81,18 @@ class Query(NamedTuple):
     params: dict[str, Any]
 
 
-def compile_segment(condition: Condition, *, tenant_id: int, now_ms: int, sample_size: int) -> Query:
-    """Return the query; it answers one row: `customers` and `sample`, tuples of SAMPLE_COLUMNS."""
+def compile_segment(
+    condition: Condition, *, tenant_id: int, now_ms: int, sample_size: int, store: str = ""
+) -> Query:
+    """Return the query; it answers one row: `customers` and `sample`, tuples of SAMPLE_COLUMNS.
+
+    `store` limits it to the customers of a redo store.
+    """
     compiled = _Segment(now_ms)
     tested = compiled.customer(condition)
+    if store:
+        of_store = f"customers.dialect = 'redo' AND customers.source = {compiled.bind(store)}"
+        tested = f"{of_store} AND {tested}"
     sql = _CUSTOMERS.format(
         size=int(sample_size),
         sample=", ".join(f"customers.{column}" for column in SAMPLE_COLUMNS),
@@ -138,10 +146,10 @@ class _Segment:
             return predicates.typed(of_member(column, condition.key, self.bind), condition.test, self.bind)
         test = condition.test
         if condition.name == "email" and isinstance(test.operand, str):
-            test = Test(test.operator, test.operand.strip().casefold())  # as the stored ones are
+            test = Comparison(test.operator, test.operand.strip().casefold())  # as the stored ones are
         return self._column(column, PROFILE_FIELDS[condition.name], test)
 
-    def _column(self, column: str, kind: Kind, test: Test) -> str:
+    def _column(self, column: str, kind: Kind, test: Comparison) -> str:
         if kind == "number":
             return predicates.number(column, test, self.bind)
         if kind == "date":

@@ -1,22 +1,18 @@
 """Tests as SQL: each is 0 or 1, never null, so that `not` means what it says where a value is missing."""
 
-from collections.abc import Callable
-
 from console.segments.binding import Binding
-from schemas.conditions import Moment, Scalar, Test
+from schemas.conditions import Comparison, Moment, Scalar
 
-INTEGER_EXACT_MAX = 2**53
+INTEGER_EXACT_MAX = 2**53 - 1
 """Numbers are compared as doubles, which hold no greater integers exactly."""
 
-_Comparison = Callable[[str], str]
 
-
-def typed(value: str, test: Test, bind: Binding) -> str:
+def typed(value: str, test: Comparison, bind: Binding) -> str:
     """Test the SQL `value`, a text as console/segments/typed.py describes."""
     if test.operator == "exists":
         return f"({value} != '')"
     if test.operator == "is_not":
-        return f"(NOT {typed(value, Test('is', test.operand), bind)})"
+        return f"(NOT {typed(value, Comparison('is', test.operand), bind)})"
     if test.operator == "contains":
         # From the second character on: the first one tells the type.
         return f"(startsWith({value}, 's') AND position({value}, {bind(_text(test))}, 2) > 0)"
@@ -30,7 +26,7 @@ def typed(value: str, test: Test, bind: Binding) -> str:
     return f"ifNull({_compared(f'toFloat64OrNull({value})', test, bind)}, 0)"
 
 
-def text(column: str, test: Test, bind: Binding) -> str:
+def text(column: str, test: Comparison, bind: Binding) -> str:
     """Test a column of type String; an empty one was not given."""
     if test.operator == "exists":
         return f"({column} != '')"
@@ -40,21 +36,21 @@ def text(column: str, test: Test, bind: Binding) -> str:
     return f"({column} {'=' if test.operator == 'is' else '!='} {given})"
 
 
-def number(column: str, test: Test, bind: Binding) -> str:
+def number(column: str, test: Comparison, bind: Binding) -> str:
     """Test a column of numbers, which may be null."""
     if test.operator == "exists":
         return f"isNotNull({column})"
     if test.operator == "is_not":
-        return f"(NOT {number(column, Test('is', test.operand), bind)})"
+        return f"(NOT {number(column, Comparison('is', test.operand), bind)})"
     return f"ifNull({_compared(f'toFloat64({column})', test, bind)}, 0)"
 
 
-def count(column: str, test: Test, bind: Binding) -> str:
+def count(column: str, test: Comparison, bind: Binding) -> str:
     """Test a column of whole numbers that is never null."""
     return _compared(column, test, bind)
 
 
-def moment(column: str, test: Test, bind: Binding) -> str:
+def moment(column: str, test: Comparison, bind: Binding) -> str:
     """Test a column of type DateTime64(3) that is never null."""
     if test.operator == "exists":
         return "1"
@@ -73,7 +69,7 @@ _SYMBOLS = {
 }
 
 
-def _compared(value: str, test: Test, bind: Binding) -> str:
+def _compared(value: str, test: Comparison, bind: Binding) -> str:
     if isinstance(test.operand, tuple):
         low, high = (bind(_number(one)) for one in test.operand)
         return f"({value} BETWEEN {low} AND {high})"
@@ -87,7 +83,7 @@ def _number(operand: Scalar | None) -> int | float:
     return float(operand) if _is_beyond_doubles(operand) else operand
 
 
-def _text(test: Test) -> str:
+def _text(test: Comparison) -> str:
     assert isinstance(test.operand, str)
     return test.operand
 
@@ -96,7 +92,7 @@ def _date_of(value: str) -> str:
     return f"toInt64OrZero(substring({value}, 2))"
 
 
-def _is_of_dates(test: Test) -> bool:
+def _is_of_dates(test: Comparison) -> bool:
     first = test.operand[0] if isinstance(test.operand, tuple) else test.operand
     return isinstance(first, Moment)
 

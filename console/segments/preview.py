@@ -20,13 +20,17 @@ class Preview(Struct, frozen=True):
     sample: list[dict[str, Any]]
 
 
-async def preview(warehouse: Warehouse, condition: Condition, tenant_id: int) -> Preview:
-    """Return the customers of one tenant that meet the condition now.
+async def preview(warehouse: Warehouse, condition: Condition, tenant_id: int, *, store: str = "") -> Preview:
+    """Return the customers of one tenant, or of one redo store of it, that meet the condition now.
 
     Raises StoreUnavailable, and QueryRefused where it would take too long.
     """
     query = compile_segment(
-        condition, tenant_id=tenant_id, now_ms=time.time_ns() // 1_000_000, sample_size=SAMPLE_SIZE
+        condition,
+        tenant_id=tenant_id,
+        store=store,
+        now_ms=time.time_ns() // 1_000_000,
+        sample_size=SAMPLE_SIZE,
     )
     [row] = await warehouse.query(query.sql, query.params, threads_max=THREADS_MAX)
     sample = [dict(zip(SAMPLE_COLUMNS, found, strict=True)) for found in row["sample"]]

@@ -16,8 +16,10 @@ _TYPED = r"""arrayMap(raw -> multiIf(
     substring(raw, 1, 1) IN ('', '{', '[', 'n'), '',
     substring(raw, 1, 1) != '"', raw,
     position(raw, '\\') > 0, concat('s', JSONExtractString(raw)),
-    length(raw) >= 22 AND match(raw, '^"(19|2[0-2])[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3])"""
-_TYPED += r"""(:[0-5][0-9]){2}([.][0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"$'),
+    length(raw) >= 22 AND match(raw, concat(
+        '^"(19|2[0-2])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]',
+        '([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]{1,9})?',
+        '([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"$')),
         ifNull(
             concat('d', toString(toUnixTimestamp64Milli(parseDateTime64BestEffortOrNull(
                 upper(substring(raw, 2, length(raw) - 2)), 3, 'UTC')))),

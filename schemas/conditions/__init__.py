@@ -9,6 +9,7 @@ from schemas.conditions.reading import ConditionsInvalid, read_event_conditions,
 from schemas.conditions.tree import (
     All,
     AnyOf,
+    Comparison,
     Condition,
     EventCondition,
     FieldCondition,
@@ -19,12 +20,12 @@ from schemas.conditions.tree import (
     ProfileCondition,
     PropertyCondition,
     Scalar,
-    Test,
 )
 
 __all__ = [
     "All",
     "AnyOf",
+    "Comparison",
     "Condition",
     "ConditionsInvalid",
     "EventCondition",
@@ -36,7 +37,6 @@ __all__ = [
     "ProfileCondition",
     "PropertyCondition",
     "Scalar",
-    "Test",
     "date_ms",
     "read_event_conditions",
     "read_segment",

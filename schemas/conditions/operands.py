@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.conditions.moments import date_ms
-from schemas.conditions.tree import OPERATORS_OF, Kind, Moment, Operator, Scalar, Test
+from schemas.conditions.tree import OPERATORS_OF, Comparison, Kind, Moment, Operator, Scalar
 
 TEXT_CHARACTERS_MAX = 1000
 COUNT_MAX = 10**9
 _INT64_MAX = 2**63 - 1
 
-_AT_LEAST_ONCE = Test(">=", 1)
+_AT_LEAST_ONCE = Comparison(">=", 1)
 
 
 class ConditionsInvalid(Exception):
@@ -21,7 +21,7 @@ class ConditionsInvalid(Exception):
         super().__init__(f"`{at}`: {reason}.")
 
 
-def read_count(given: object, at: str) -> Test:
+def read_count(given: object, at: str) -> Comparison:
     """Read how often; not given: at least once. Raises ConditionsInvalid."""
     if given is None:
         return _AT_LEAST_ONCE
@@ -30,7 +30,7 @@ def read_count(given: object, at: str) -> Test:
     return read_test(given, at, "count")
 
 
-def read_test(members: Mapping[str, Any], at: str, kind: Kind) -> Test:
+def read_test(members: Mapping[str, Any], at: str, kind: Kind) -> Comparison:
     """Read the members `operator` and `value` for a value of that kind. Raises ConditionsInvalid."""
     operator = members.get("operator")
     allowed = OPERATORS_OF[kind]
@@ -39,13 +39,13 @@ def read_test(members: Mapping[str, Any], at: str, kind: Kind) -> Test:
     if operator == "exists":
         if "value" in members:
             raise ConditionsInvalid(at, "`exists` takes no value; put it into `not` for the opposite")
-        return Test("exists")
+        return Comparison("exists")
     if "value" not in members:
         raise ConditionsInvalid(at, f"`{operator}` needs a `value`")
     given = members["value"]
     if operator == "between":
-        return Test("between", _bounds(given, f"{at}.value", kind))
-    return Test(operator, _scalar(given, f"{at}.value", _narrowed(operator, kind)))
+        return Comparison("between", _bounds(given, f"{at}.value", kind))
+    return Comparison(operator, _scalar(given, f"{at}.value", _narrowed(operator, kind)))
 
 
 def _narrowed(operator: Operator, kind: Kind) -> Kind:

@@ -61,7 +61,7 @@ class Moment(Struct, frozen=True):
 Scalar = str | bool | int | float | Moment
 
 
-class Test(Struct, frozen=True):
+class Comparison(Struct, frozen=True):
     """An operator and what it compares with: two values for `between`, None for `exists`."""
 
     operator: Operator
@@ -83,21 +83,21 @@ class PropertyCondition(Struct, frozen=True):
     """A property of an event, by the name that its producer gave it."""
 
     name: str
-    test: Test
+    test: Comparison
 
 
 class FieldCondition(Struct, frozen=True):
     """A field that every event has, one of EVENT_FIELDS."""
 
     name: str
-    test: Test
+    test: Comparison
 
 
 class ProfileCondition(Struct, frozen=True):
     """A field of the customer: one of PROFILE_FIELDS, or the member `key` of one of PROFILE_OBJECTS."""
 
     name: str
-    test: Test
+    test: Comparison
     key: str = ""
 
 
@@ -105,7 +105,7 @@ class EventCondition(Struct, frozen=True):
     """How often a customer's events of that name, in that period, met `where`. No name: any event."""
 
     name: str | None
-    count: Test
+    count: Comparison
     period: Period
     where: "Condition | None" = None
 

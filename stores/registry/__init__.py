@@ -1,4 +1,4 @@
-"""Tenants, tokens, products, event keys, persons and segments, in SQLite (the embedded default) or Postgres."""
+"""Tenants, tokens, products, event keys, persons, segments: in SQLite (the embedded default) or Postgres."""
 
 from schemas.settings import Settings
 from stores.registry.database import open_database

@@ -60,7 +60,7 @@ class Segments:
             values = {field: getattr(made, field) for field in made.__struct_fields__}
             await connection.execute(insert(segments).values(**values))
 
-        await self._write(run, made.name)
+        await self._write(run)
         return made
 
     async def replace_segment(self, tenant_id: int, segment_id: str, name: str, conditions: str) -> bool:
@@ -71,7 +71,7 @@ class Segments:
             statement = update(segments).where(*_is_that(tenant_id, segment_id)).values(**values)
             return (await connection.execute(statement)).rowcount
 
-        return await self._write(run, values["name"]) > 0
+        return await self._write(run) > 0
 
     async def remove_segment(self, tenant_id: int, segment_id: str) -> bool:
         """Forget a segment; tell whether it was there."""
@@ -82,11 +82,11 @@ class Segments:
 
         return await self._database.write(run) > 0
 
-    async def _write(self, run: Work[Result], name: str) -> Result:
+    async def _write(self, run: Work[Result]) -> Result:
         try:
             return await self._database.write(run)
         except IntegrityError:
-            raise EntryRefused(f"The tenant has a segment named {name!r}: choose another name.") from None
+            raise EntryRefused("The tenant has another segment of this name: choose another name.") from None
 
 
 def _is_that(tenant_id: int, segment_id: str) -> tuple[ColumnElement[bool], ...]:

@@ -25,6 +25,9 @@ PROMISED = {
     "truncated topic kp ko inc src_topic src_kp src_ko src_inc",
     "quarantine_current": "event_id tenant_id src_topic src_kp src_ko src_inc",
     "batches": "topic kp inc start end stored duplicate dropped dead worker written_at",
+    "customers": "tenant_id source person_id customer_id email phone first_name last_name location "
+    "custom_fields created_at updated_at",
+    "events_resolved": "event_id tenant_id person_id stored_person_id",
     "transaction_conflicts": "tenant_id transaction_id event_name amounts events",
     "duplicate_orders": "tenant_id order_id product_id events",
 }

@@ -225,35 +225,6 @@ async def test_an_unlinked_email_leaves_the_profile(whole: Whole) -> None:
     assert (other["customer_id"], other["email"]) == (str(other["person_id"]), A)
 
 
-async def test_what_was_written_before_a_crash_is_finished_after_it(
-    whole: Whole, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The patches are in the warehouse, and no worker has applied them."""
-    sent = [event({"id": f"cust-{n}", "firstName": str(n)}, "2026-01-01T00:00:00Z") for n in range(40)]
-    await send(whole, *sent)
-    kind = type(whole.use.warehouse)
-    execute = kind.execute
-
-    async def crash(self: Any, sql: str, params: Mapping[str, Any] | None = None) -> None:
-        if "INTO customer_fields" in sql:
-            raise KeyError("crashed")
-        await execute(self, sql, params)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(kind, "execute", crash)
-        with pytest.raises(KeyError, match="crashed"):
-            await whole.settle()
-    [counts] = await whole.query("SELECT count() AS n FROM customer_patches")
-    assert counts["n"] > 0
-    assert await customers(whole) == []
-    await whole.settle()
-    assert len(await customers(whole)) == 40
-    for table in ("customer_patches", "events"):
-        [counts] = await whole.query(f"SELECT count() AS n, uniqExact(kp, ko) AS offsets FROM {table}")
-        assert counts == {"n": 40, "offsets": 40}
-    await whole.books()
-
-
 async def test_while_the_warehouse_fails_profiles_wait(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     await send(whole, event({"id": "cust-1", "firstName": "Ann"}))
     kind = type(whole.use.warehouse)

@@ -8,10 +8,13 @@ from schemas.persons import Link, Override
 from schemas.rows import PERSON_OVERRIDES, override_columns
 from stores.base import Warehouse
 
+FOLLOWED_MS = 60_000
+"""By then every worker has noticed; until then one may put the identifier into the profile again."""
+
 _TAKE_AWAY = """
     INSERT INTO customer_fields (tenant_id, person_id, dialect, source, field, value, rank)
     SELECT %(tenant_id)s, toUUID(%(person_id)s), %(dialect)s, %(source)s, %(field)s, '',
-        bitShiftLeft(toUInt128(toInt64(%(now_ms)s)), 80)"""
+        bitShiftLeft(toUInt128(toInt64(%(at_ms)s)), 80)"""
 
 
 async def tell_overrides(warehouse: Warehouse, overrides: Sequence[Override]) -> None:
@@ -35,6 +38,6 @@ async def take_away(warehouse: Warehouse, undone: Link) -> None:
         "dialect": dialect,
         "source": source,
         "field": undone.identifier.kind,
-        "now_ms": time.time_ns() // 1_000_000,
+        "at_ms": time.time_ns() // 1_000_000 + FOLLOWED_MS,
     }
     await warehouse.execute(_TAKE_AWAY, params)

@@ -18,7 +18,13 @@ PIPELINES: dict[str, Callable[[Resources], Pipeline[Any]]] = {
 def describe() -> Sequence[str]:
     """Return the lines of `penstock stages`: what each pipeline reads, does in order, and writes."""
     return [
-        *_lines("events", events.READS, events.read_event, events.STAGES, "events; outcomes; batches"),
+        *_lines(
+            "events",
+            events.READS,
+            events.read_event,
+            events.STAGES,
+            "events; customer_patches; outcomes; batches",
+        ),
         "",
         *_lines(
             "quarantine", quarantine.READS, quarantine.read_letter, quarantine.STAGES, "quarantine; batches"

@@ -34,6 +34,7 @@ class Dog(Struct, tag_field="kind", tag="dog"):
     tags: dict[str, Text] | None = None
     free: Object | None = None
     legs: Integer = 4
+    height: Annotated[float, Meta(ge=0, description="a number")] | Literal[""] | None = None
 
 
 PETS: Shape[Cat | Dog] = Shape(Cat | Dog, event_type="kind")
@@ -57,6 +58,9 @@ CATS: Shape[Cat] = Shape(Cat)
         ('{"kind":"cat","inner":{"name":"a"},"names":[]}', "invalid_value", "names"),
         ('{"kind":"cat","inner":{"name":"a"},"names":["b",5]}', "wrong_type", "names[1]"),
         ('{"kind":"dog"}', "missing_field", "weight"),
+        ('{"kind":"dog","weight":1,"height":"tall"}', "wrong_type", "height"),
+        ('{"kind":"dog","weight":1,"height":[]}', "wrong_type", "height"),
+        ('{"kind":"dog","weight":1,"height":-1}', "invalid_value", "height"),
         ('{"kind":"dog","weight":1,"colour":"secret - at `$.x"}', "unknown_value", "colour"),
         ('{"kind":"dog","weight":1,"born":"secret"}', "invalid_time", "born"),
         ('{"kind":"dog","weight":1,"born":"2026-04-02T12:00:00"}', "invalid_time", "born"),
