@@ -118,7 +118,7 @@ async def same_log(claim: Claim, written: Written, bus: Bus) -> Start | None:
 
 
 async def _is_same(note: Note, claim: Claim, written: Written, bus: Bus) -> bool:
-    """Tell whether the log has the record before the position, or, if no note was made of it, the last row."""
+    """Tell whether the log has the record before the position, or without a note of it, the last row's."""
     last, last_id = (claim.committed or 0) - 1, ""
     if not note.before:  # a first range under way, or the first after `from_warehouse`
         tail = await written.tail(replace(claim, inc=note.inc))

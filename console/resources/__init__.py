@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
-from console.resources import customers, events, health, ledger, me, properties, quarantine, receipts, segments
+from console.resources import (
+    customers,
+    events,
+    health,
+    ledger,
+    me,
+    properties,
+    quarantine,
+    receipts,
+    segments,
+)
 from console.use import Use
 
 RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (

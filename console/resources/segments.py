@@ -23,8 +23,8 @@ def routes(use: Use) -> list[Route]:
     return [
         Route(PATH, use.guard(resource.all), methods=["GET", "POST"]),
         Route(f"{PATH}/preview", use.guard(resource.preview), methods=["POST"]),
-        Route(f"{PATH}/{{id}}", use.guard(resource.one), methods=["GET", "PUT", "DELETE"]),
-        Route(f"{PATH}/{{id}}/preview", use.guard(resource.preview_saved), methods=["GET"]),
+        Route(f"{PATH}/{{id:uuid}}", use.guard(resource.one), methods=["GET", "PUT", "DELETE"]),
+        Route(f"{PATH}/{{id:uuid}}/preview", use.guard(resource.preview_saved), methods=["GET"]),
     ]
 
 
@@ -83,7 +83,7 @@ class _Segments:
     async def _replace(self, request: Request, token: Token) -> Response:
         _require_admin(token)
         given = await read_body(request, NamedConditions)
-        id = request.path_params["id"]
+        id = str(request.path_params["id"])
         try:
             changed = await self._registry.replace_segment(token.tenant.id, id, given.name, given.text())
         except ConditionsInvalid as error:
@@ -96,12 +96,12 @@ class _Segments:
 
     async def _remove(self, request: Request, token: Token) -> Response:
         _require_admin(token)
-        if not await self._registry.remove_segment(token.tenant.id, request.path_params["id"]):
+        if not await self._registry.remove_segment(token.tenant.id, str(request.path_params["id"])):
             raise ApiError(404, "segment_unknown")
         return Response(status_code=204)
 
     async def _find(self, request: Request, token: Token) -> Segment:
-        found = await self._registry.segment(token.tenant.id, request.path_params["id"])
+        found = await self._registry.segment(token.tenant.id, str(request.path_params["id"]))
         if found is None:
             raise ApiError(404, "segment_unknown")
         return found

@@ -47,8 +47,10 @@ async def put(warehouse: ClickHouse, table: str, topic: str, rows: list[str], st
 
 
 async def names(warehouse: ClickHouse, table: str) -> set[str]:
+    """Return the columns that are written; what the table computes itself is not."""
     rows = await warehouse.query(
-        "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = %(table)s",
+        "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = %(table)s "
+        "AND default_kind = ''",
         {"table": table},
     )
     return {row["name"] for row in rows}
