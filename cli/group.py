@@ -16,6 +16,7 @@ NAMES = (
     "token",
     "product",
     "person",
+    "segment",
     "query",
     "receipt",
     "ledger",

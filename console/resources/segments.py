@@ -21,10 +21,10 @@ def routes(use: Use) -> list[Route]:
     """Declare the resources. Asking takes the scope `read`, changing what is saved the scope `admin`."""
     resource = _Segments(use)
     return [
-        Route(PATH, use.guard(resource.all), methods=["GET", "POST"]),
-        Route(f"{PATH}/preview", use.guard(resource.preview), methods=["POST"]),
-        Route(f"{PATH}/{{id:uuid}}", use.guard(resource.one), methods=["GET", "PUT", "DELETE"]),
-        Route(f"{PATH}/{{id:uuid}}/preview", use.guard(resource.preview_saved), methods=["GET"]),
+        Route(PATH, use.guard(resource.segments), methods=["GET", "POST"]),
+        Route(f"{PATH}/preview", use.guard(resource.segment_preview), methods=["POST"]),
+        Route(f"{PATH}/{{id:uuid}}", use.guard(resource.segment), methods=["GET", "PUT", "DELETE"]),
+        Route(f"{PATH}/{{id:uuid}}/preview", use.guard(resource.saved_segment_preview), methods=["GET"]),
     ]
 
 
@@ -33,7 +33,7 @@ class _Segments:
         self._use = use
         self._registry = use.registry
 
-    async def preview(self, request: Request, token: Token) -> Response:
+    async def segment_preview(self, request: Request, token: Token) -> Response:
         asked = await read_body(request, Conditions)
         try:
             condition = read_segment(asked.conditions)
@@ -41,7 +41,7 @@ class _Segments:
             raise _invalid(error) from None
         return await self._preview(condition, token)
 
-    async def preview_saved(self, request: Request, token: Token) -> Response:
+    async def saved_segment_preview(self, request: Request, token: Token) -> Response:
         segment = await self._find(request, token)
         try:
             condition = condition_of(segment)
@@ -53,13 +53,13 @@ class _Segments:
         found = await preview(self._use.warehouse, condition, token.tenant.id, store=token.store)
         return respond(found)
 
-    async def all(self, request: Request, token: Token) -> Response:
+    async def segments(self, request: Request, token: Token) -> Response:
         if request.method == "POST":
             return await self._add(request, token)
         segments = await self._registry.list_segments(token.tenant.id)
         return respond({"segments": [shown(segment) for segment in segments]})
 
-    async def one(self, request: Request, token: Token) -> Response:
+    async def segment(self, request: Request, token: Token) -> Response:
         if request.method == "PUT":
             return await self._replace(request, token)
         if request.method == "DELETE":
