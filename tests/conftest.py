@@ -9,7 +9,6 @@ import pytest
 
 from tests.embedded_clickhouse import EmbeddedClickHouse
 
-
 _TIME = re.compile(r"\d{13}|\d{4}-\d\d-\d\dT\d\d:")
 
 
