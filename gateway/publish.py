@@ -1,6 +1,7 @@
 """Hands records to the bus, and waits until they are durable, whatever becomes of the client."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from time import perf_counter
 
@@ -8,6 +9,10 @@ from bus.base import Bus, BusUnavailable, Record
 from gateway.errors import BUSY, UNAVAILABLE
 from gateway.metrics import Metrics
 from schemas.topics import RAW, REJECTED
+
+log = logging.getLogger("penstock.gateway")
+
+SAY_EVERY_S = 1.0
 
 GRACE_S = 0.25
 """A bus keeps its deadline itself; one that doesn't is cut off so much later."""
@@ -22,6 +27,7 @@ class Publisher:
         self._in_flight_bytes = 0
         self._running: set[asyncio.Task[None]] = set()
         self._metrics = metrics
+        self._said_at = -SAY_EVERY_S
         metrics.publish_bytes.set_function(lambda: self._in_flight_bytes)
 
     async def publish(
@@ -42,9 +48,17 @@ class Publisher:
         task.add_done_callback(lambda done: self._settle(done, size))
         try:
             await asyncio.shield(task)
-        except (BusUnavailable, TimeoutError):
+        except (BusUnavailable, TimeoutError) as error:
             self._metrics.publish_failures.inc()
+            self._say(error)
             raise UNAVAILABLE.refuse() from None
+
+    def _say(self, error: Exception) -> None:
+        """Tell the operator why, at most once a second: under load every request fails alike."""
+        now = perf_counter()
+        if now - self._said_at >= SAY_EVERY_S:
+            self._said_at = now
+            log.warning("the bus does not take records: %s", error or "no answer in time")
 
     async def finish(self) -> None:
         """Wait for what is on its way; every publish has a deadline."""

@@ -29,6 +29,7 @@ EVENTS = Endpoint(
         Answer(200, "Taken; `errors` counts the events that were not", BatchReply),
         Answer(400, "The body is not usable as a whole; do not send it again", Fault),
         Answer(401, "No API key, or not a valid one", Fault),
+        Answer(403, "The token may not write", Fault),
         Answer(413, "More than 1 MiB after decompression", Fault),
         Answer(415, "A content type or an encoding that is not supported", Fault),
         Answer(429, "Too many requests in a minute; see Retry-After", Fault),

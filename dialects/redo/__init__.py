@@ -23,7 +23,7 @@ _endpoint = partial(
 
 _ANSWERS = (
     Answer(401, "No token, or not a valid one", Fault),
-    Answer(403, "The token belongs to another store", Fault),
+    Answer(403, "The token belongs to another store, or may not write", Fault),
     Answer(413, "More than 4 MiB after decompression", Fault),
     Answer(415, "Not application/json, or an encoding that is not supported", Fault),
     Answer(429, "More than 100 requests in a second; see Retry-After", Fault),

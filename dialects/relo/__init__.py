@@ -26,6 +26,7 @@ BATCH = Endpoint(
         Answer(200, "Taken; look at `rejected`, which may be all of them", BatchReply),
         Answer(400, "The body is not usable as a whole; do not send it again", Fault),
         Answer(401, "No token, or not a valid one", Fault),
+        Answer(403, "The token may not write", Fault),
         Answer(413, "More than 32 MiB after decompression", Fault),
         Answer(415, "Not application/json, or an encoding that is not supported", Fault),
         Answer(429, "More than 100 requests in a minute; see Retry-After", Fault),
