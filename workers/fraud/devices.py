@@ -3,7 +3,6 @@
 from msgspec import Struct
 
 from schemas.event import Event
-from workers.fraud.lastused import LastUsed
 from workers.fraud.rules import (
     DEVICE_EVENTS_MAX,
     TRAVEL_MS,
@@ -12,6 +11,7 @@ from workers.fraud.rules import (
     VELOCITY_WINDOW_MS,
     Reason,
 )
+from workers.lastused import LastUsed
 
 DEVICES_MAX = 100_000
 """About 45 MB when full; a device that was forgotten begins anew."""

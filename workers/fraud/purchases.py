@@ -1,10 +1,10 @@
 """The rules on purchases: how much, in which money, and whether the order was told otherwise before."""
 
 from schemas.event import Event
-from workers.fraud.lastused import LastUsed
 from workers.fraud.revenue import Usual
 from workers.fraud.rules import WORLD_CURRENCIES, Reason
 from workers.fraud.tender import is_tender
+from workers.lastused import LastUsed
 
 CURRENCIES_MAX = 1_024
 """Pairs of tenant and currency; 6 MB with the prices of a usual shop, 25 MB at worst."""

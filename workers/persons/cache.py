@@ -1,7 +1,7 @@
 """What was decided lately, so that a known event asks nobody."""
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -42,40 +42,3 @@ class Device:
         if len(self.standings) >= self.NAMES_MAX:
             self.standings.clear()
         self.standings[names] = standing
-
-
-class Lately(Generic[Key, Value]):
-    """A dict of at most `entries_max` that forgets what was asked for longest ago, by halves."""
-
-    def __init__(self, entries_max: int) -> None:
-        self._half = entries_max // 2
-        self._young: dict[Key, Value] = {}
-        self._old: dict[Key, Value] = {}
-
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
-
-    def get(self, key: Key) -> Value | None:
-        """Return the value and remember it for longer, or None."""
-        value = self._young.get(key)
-        if value is None:
-            value = self._old.pop(key, None)
-            if value is not None:
-                self.put(key, value)
-        return value
-
-    def put(self, key: Key, value: Value) -> None:
-        """Remember a value."""
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
-        self._young[key] = value
-
-    def drop(self, key: Key) -> None:
-        """Forget a value."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._young.clear()
-        self._old.clear()

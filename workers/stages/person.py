@@ -15,7 +15,8 @@ from schemas.topics import Coordinates, Partition
 from stores.base import StoreError
 from workers import metrics
 from workers.consent import BITS
-from workers.persons.cache import Device, Lately, Standing
+from workers.lastused import LastUsed
+from workers.persons.cache import Device, Standing
 from workers.persons.decision import Decision
 from workers.persons.names import given, phone_of
 from workers.persons.resolver import Asked, Resolved, Resolver
@@ -47,8 +48,8 @@ class Person:
     def __init__(self, use: Resources) -> None:
         self._registry = use.registry
         self._resolver = Resolver(use.registry, use.warehouse)
-        self._customers: Lately[CustomerKey, Standing] = Lately(CUSTOMERS_MAX)
-        self._devices: Lately[DeviceKey, Device] = Lately(DEVICES_MAX)
+        self._customers: LastUsed[CustomerKey, Standing] = LastUsed(CUSTOMERS_MAX)
+        self._devices: LastUsed[DeviceKey, Device] = LastUsed(DEVICES_MAX)
         self._fresh_s = use.settings.registry_cache_s
         self._epoch = 0
         self._ask_at = 0.0

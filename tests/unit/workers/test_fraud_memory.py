@@ -14,12 +14,12 @@ from stores.keys import MemoryKeys
 from tests.unit.workers.judged import event, purchase
 from workers.fraud import devices, purchases, tender, velocity
 from workers.fraud.devices import Devices
-from workers.fraud.lastused import LastUsed
 from workers.fraud.purchases import Purchases
 from workers.fraud.revenue import BUCKETS_MAX, MEMORY, Usual
 from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE
 from workers.fraud.tender import is_tender
 from workers.fraud.velocity import Velocity, address_key
+from workers.lastused import LastUsed
 
 keys = st.integers(0, 30)
 

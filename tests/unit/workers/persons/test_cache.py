@@ -1,7 +1,8 @@
 """workers/persons/cache: bounded, and never older than what it is asked for."""
 
 from schemas.topics import RAW, Coordinates
-from workers.persons.cache import Device, Lately, Standing
+from workers.lastused import LastUsed
+from workers.persons.cache import Device, Standing
 
 
 def standing(ko: int = 5, kp: int = 0) -> Standing:
@@ -9,7 +10,7 @@ def standing(ko: int = 5, kp: int = 0) -> Standing:
 
 
 def test_what_is_asked_for_is_kept_and_the_rest_forgotten() -> None:
-    lately: Lately[int, str] = Lately(10)
+    lately: LastUsed[int, str] = LastUsed(10)
     for n in range(100):
         lately.put(n, str(n))
         assert lately.get(0) == "0"
@@ -19,7 +20,7 @@ def test_what_is_asked_for_is_kept_and_the_rest_forgotten() -> None:
 
 
 def test_what_is_dropped_is_gone_from_both_halves() -> None:
-    lately: Lately[int, str] = Lately(4)
+    lately: LastUsed[int, str] = LastUsed(4)
     for n in range(3):
         lately.put(n, "old")
     lately.put(0, "new")

@@ -35,3 +35,13 @@ class LastUsed(Generic[K, V]):
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
         self._young[key] = value
+
+    def drop(self, key: K) -> None:
+        """Forget one entry."""
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._young.clear()
+        self._old.clear()
