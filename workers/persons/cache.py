@@ -1,15 +1,9 @@
 """What was decided lately, so that a known event asks nobody."""
 
-from collections.abc import Hashable
-from typing import TypeVar
-
 from msgspec import Struct
 
 from schemas.topics import Coordinates
 from workers.persons.decision import Conflict
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
 
 
 class Standing(Struct, frozen=True, gc=False):
