@@ -53,10 +53,13 @@ async def registry(tmp_path: Path) -> AsyncIterator[SqlRegistry]:
 
 
 @pytest.fixture
-async def warehouse(clickhouse: EmbeddedClickHouse) -> AsyncIterator[ClickHouse]:
-    """A database of its own, with the events of both tenants."""
-    await clickhouse.migrate("console")
-    async with clickhouse.warehouse("console") as opened:
+async def warehouse(
+    clickhouse: EmbeddedClickHouse, request: pytest.FixtureRequest
+) -> AsyncIterator[ClickHouse]:
+    """A database of the test's file, so that no other file's rows are seen, with both tenants' events."""
+    database = request.path.stem.replace("test_", "console_")
+    await clickhouse.migrate(database)
+    async with clickhouse.warehouse(database) as opened:
         for tenant_id in EVENT_IDS:
             await _store(opened, tenant_id)
         yield opened
