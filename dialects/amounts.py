@@ -13,6 +13,9 @@ DIGITS_MAX = 32  # before the decimal point
 PLACES = Decimal("0.000001")
 ZERO = "0.000000"
 
+SURE = 1e12
+"""What is below is in range, also as often as an integer within int64 says."""
+
 # 38 digits of an amount times the 19 of a quantity still fit without rounding.
 _CONTEXT = Context(prec=64, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
@@ -35,6 +38,20 @@ def read_price(raw: Raw, field: str) -> Decimal | Refused:
     if isinstance(amount, Decimal) and amount < 0:
         return Refused("invalid_value", f"`{field}` must be a finite number of at least 0.", field)
     return amount
+
+
+def check_price(raw: Raw, field: str, *, quantity: int = 1) -> Refused | None:
+    """Return why JSON bytes are no price, or their product with an integer within int64 no amount."""
+    try:
+        if 0 <= float(raw) < SURE:  # of JSON only numbers can be read; a third of the time of a Decimal
+            return None
+    except ValueError:
+        pass
+    price = read_price(raw, field)
+    if isinstance(price, Decimal):
+        product = times(price, quantity, field)
+        return product if isinstance(product, Refused) else None
+    return price
 
 
 def times(price: Decimal, quantity: int, field: str) -> Decimal | Refused:
