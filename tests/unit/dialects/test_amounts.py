@@ -93,6 +93,13 @@ def test_the_short_check_says_what_the_long_way_would(text: str, quantity: int) 
     assert amounts.check_price(Raw(text), "f", quantity=quantity) == wanted
 
 
+@given(json_values)
+def test_a_price_is_written_as_the_long_way_writes_it(text: str) -> None:
+    price = amounts.read_price(Raw(text), "f")
+    wanted = price if isinstance(price, Refused) else amounts.plain(price)
+    assert amounts.plain_price(Raw(text), "f") == wanted
+
+
 @given(st.integers(0, 10**38 - 1), st.integers(1, 2**63 - 1))
 def test_price_times_quantity_is_exact(millionths: int, quantity: int) -> None:
     price = Decimal(f"{millionths}e-6")
