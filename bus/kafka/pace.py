@@ -1,7 +1,7 @@
 """How often batches are sent: all partitions together, and at most every few milliseconds.
 
-What a batch costs us, aiokafka and the broker hardly depends on how many records it has. Under load it pays to
-wait for a few more; when little comes, nothing waits (docs/decisions/0121).
+What a batch costs us, aiokafka and the broker hardly depends on how many records it has. Under load it pays
+to wait for a few more; when little comes, nothing waits (docs/decisions/0121).
 """
 
 import asyncio
@@ -11,7 +11,7 @@ EVERY_S = 0.004
 
 
 class Pace:
-    """Calls `release` when asked to: in the loop's next turn, but `every_s` after its last call at the earliest."""
+    """Calls `release` when asked to: in the loop's next turn, but not within `every_s` of its last call."""
 
     def __init__(self, release: Callable[[], None], every_s: float = EVERY_S) -> None:
         self._release = release
