@@ -48,15 +48,10 @@ async def examine(body: bytes, events: Sequence[Raw], *, around: int, turn: Turn
     Raises RequestRefused for a body that is nested over 64 levels.
     """
     refused: dict[int, Refused] = {}
-    outside = 0
-    for start in range(0, len(body), _STEP_BYTES):
-        outside += _openings(body, start, start + _STEP_BYTES)
-        await turn.over()
     for start in range(0, len(events), _GROUP):
         group = events[start : start + _GROUP]
         text = b",".join(group)
         openings = _openings(text)
-        outside -= openings
         clean = len(text) <= _GROUP * EVENT_BYTES_MAX and is_clean(text)
         if openings > OPENINGS_MAX or not clean or _may_be_large(text):
             for index, raw in enumerate(group, start):
@@ -64,9 +59,19 @@ async def examine(body: bytes, events: Sequence[Raw], *, around: int, turn: Turn
                 if reason is not None:
                     refused[index] = reason
         await turn.over()
-    if outside > OPENINGS_MAX and await depth(body, turn) > DEPTH_MAX:  # in a field that holds no events
+    outside = len(body) - sum(map(len, events)) - len(events)  # without the commas in between
+    if outside > OPENINGS_MAX and await _is_deep_outside(body, events, turn):
         raise TOO_DEEP.refuse(depth=DEPTH_MAX)
     return refused
+
+
+async def _is_deep_outside(body: bytes, events: Sequence[Raw], turn: Turn) -> bool:
+    """Tell whether a field that holds no events makes the body too deep."""
+    openings = -sum(_openings(bytes(raw)) for raw in events)
+    for start in range(0, len(body), _STEP_BYTES):
+        openings += _openings(body, start, start + _STEP_BYTES)
+        await turn.over()
+    return openings > OPENINGS_MAX and await depth(body, turn) > DEPTH_MAX
 
 
 async def _look_at(text: bytes, around: int, turn: Turn, *, clean: bool) -> Refused | None:

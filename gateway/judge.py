@@ -14,6 +14,7 @@ from schemas.tenants import Token
 
 _TURN_EVENTS = 32
 _REPEATED_BYTES_MAX = RECORD_BYTES_MAX - 64 * 1024  # the rest is for what the gateway stamps
+_SMALL_BYTES = _REPEATED_BYTES_MAX // 11  # what is repeated was part of the event
 _LEVELS_AROUND = 2  # {"events": [ … ]}
 
 
@@ -34,7 +35,7 @@ async def judge(
     judged = Judged([], [])
     for index, raw in enumerate(events):
         verdict = faults.get(index) or validate(raw, token)
-        if isinstance(verdict, Accepted) and not _overflows(raw, verdict):
+        if isinstance(verdict, Accepted) and (len(raw) <= _SMALL_BYTES or not _overflows(raw, verdict)):
             judged.accepted.append((index, raw, verdict))
         else:
             refused = verdict if isinstance(verdict, Refused) else TOO_LARGE

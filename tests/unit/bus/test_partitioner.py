@@ -1,25 +1,24 @@
+"""Keys keep their partition for good, and spread."""
+
+from collections import Counter
+
 import pytest
-from aiokafka.partitioner import murmur2 as reference
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bus.partitioner import murmur2, partition_of
-
-
-@given(st.binary(max_size=80))
-def test_the_hash_is_the_one_of_kafkas_clients(data: bytes) -> None:
-    assert murmur2(data) == reference(data)
+from bus.partitioner import partition_of
 
 
 @pytest.mark.parametrize(
-    ("data", "java"),
-    [(b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536)],
+    ("key", "partitions", "partition"),
+    # crc32 of 123456789 is the check value 0xCBF43926 of its definition.
+    [(b"123456789", 2**32, 0xCBF43926), (b"123456789", 8, 6), (b"", 8, 0), (b"1|device-00000001", 1, 0)],
 )
-def test_the_hash_is_the_one_of_the_java_client(data: bytes, java: int) -> None:
-    assert murmur2(data) == java & 0xFFFFFFFF
+def test_a_key_has_one_partition_for_good(key: bytes, partitions: int, partition: int) -> None:
+    assert partition_of(key, partitions) == partition
 
 
-@given(st.binary(max_size=40), st.integers(1, 1024))
-def test_a_partition_is_in_range_and_stays(key: bytes, partitions: int) -> None:
-    assert 0 <= partition_of(key, partitions) < partitions
-    assert partition_of(key, partitions) == (reference(key) & 0x7FFFFFFF) % partitions
+@pytest.mark.parametrize("partitions", [3, 8, 12, 64])
+def test_keys_that_are_alike_spread(partitions: int) -> None:
+    found = Counter(partition_of(b"1|device-%08d" % n, partitions) for n in range(64_000))
+    even = 64_000 / partitions
+    assert len(found) == partitions
+    assert all(abs(count - even) < even / 10 for count in found.values())
