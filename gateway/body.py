@@ -141,6 +141,7 @@ class _Reading:
         try:
             while self._request.unread:
                 data = await self._request.read()
+                self._turn.begin()
                 if not data:
                     continue
                 if self._request.unread and pace.came(len(data), now()):

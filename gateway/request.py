@@ -31,6 +31,7 @@ class Request:
     __slots__ = (
         "_header_bytes",
         "_header_fields",
+        "_left_bytes",
         "_query",
         "_receive",
         "_send",
@@ -58,6 +59,9 @@ class Request:
         self._send = send
         self._query: Mapping[str, str] | None = None
         self._read_headers(scope["headers"])
+        length = self.headers.get(b"content-length", b"")
+        # Of the body, where its length was given.
+        self._left_bytes = int(length) if len(length) < 19 and length.isdigit() else None
         self.id = request_id(self.headers.get(b"x-request-id"))
         self.endpoint = OTHER
         self.ip = ""  # the client's, as far as proxies are trusted
@@ -144,6 +148,10 @@ class Request:
         """Pass a message on, and note whether more will come."""
         message = await self._receive()
         self.unread = message["type"] == "http.request" and message.get("more_body", False)
+        if self.unread and self._left_bytes is not None:
+            # Some servers say with a message of its own that nothing more comes; the length has told already.
+            self._left_bytes -= len(message.get("body", b""))
+            self.unread = self._left_bytes > 0
         return message
 
     async def read(self) -> bytes:
