@@ -130,9 +130,11 @@ class CustomersContract:
         long, longer = "x" * 300, "x" * 32_000
         found = await desk.judge(customer(1, long), customer(2, longer), customer(3, long, A))
         assert found[0] == found[2] != found[1]
-        sent = customer(4, long)
-        await desk.judge(sent)
+        sent, worker = customer(4, long), desk.worker()
+        await desk.judge(sent, customer(5, "cust-1"), by=worker)
         assert sent.profile["id"] == f'"{long}"'
+        assert await desk.judge(customer(6, long), by=worker) == [found[0]]
+        assert len(worker._customers) == 1  # what is as long is asked for each time
 
     async def test_without_consent_nothing_is_looked_up_or_made(self, desk: Desk) -> None:
         none = customer(1, "cust-1", A, allowed=0, profile={"firstName": '"Ann"'})
