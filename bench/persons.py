@@ -26,6 +26,7 @@ from schemas.settings import Settings
 from schemas.topics import RAW, Coordinates
 from stores.migrations import migrate_registry
 from workers.resources import open_resources
+from workers.stage import Unavailable
 from workers.stages.person import Person
 
 CUSTOMERS = 50_000
@@ -33,6 +34,7 @@ WORKERS = 2
 RUNS = 5
 GOAL_S = 10.0
 START_S_MAX = 60
+WAITS_MAX = 20
 RECEIVED_AT = 1_775_000_000_000
 
 
@@ -43,6 +45,7 @@ class Took(NamedTuple):
     began: float
     ended: float
     cpu_s: float
+    waited: int  # batches that were judged again, because the registry took too long
 
 
 def main() -> None:
@@ -64,6 +67,7 @@ def main() -> None:
         "goal_s": GOAL_S,
         "seconds": _spread(seconds),
         "worker_cpu_s": _spread(cpu_s),
+        "batches_judged_again": sum(one.waited for one in took),
         "load_average": os.getloadavg()[0],
         "cores": os.cpu_count(),
     }
@@ -121,11 +125,22 @@ async def _resolve(
             stage = Person(use)
             events = [_event(run, kp, number) for number in range(CUSTOMERS // WORKERS)]
             together.wait(START_S_MAX)
-            began, cpu_s = time.time(), time.process_time()
+            began, cpu_s, waited = time.time(), time.process_time(), 0
             for start in range(0, len(events), size):
-                await stage.judge(events[start : start + size])
-            answers.put(Took(run, began, time.time(), time.process_time() - cpu_s))
+                waited += await _judge(stage, events[start : start + size])
+            answers.put(Took(run, began, time.time(), time.process_time() - cpu_s, waited))
             assert len({event.person_id for event in events}) == len(events)
+
+
+async def _judge(stage: Person, events: Sequence[Event]) -> int:
+    """Judge a batch as a pipeline does, again and again on a machine that is too busy; return how often."""
+    for waited in range(WAITS_MAX):
+        try:
+            await stage.judge(events)
+        except Unavailable:
+            continue
+        return waited
+    raise TimeoutError("the registry does not answer")
 
 
 def _event(run: int, kp: int, number: int) -> Event:

@@ -182,6 +182,29 @@ class CustomersContract:
             other = other[cut:]
         assert pattern(found) == pattern(first)
 
+    async def test_a_batch_asks_the_registry_a_few_times(
+        self, desk: Desk, registry: SqlRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever the number of its events; and not at all for those that are known."""
+        asked: list[str] = []
+
+        def counted(name: str) -> None:
+            ask = getattr(registry, name)
+
+            async def count(*given: object) -> object:
+                asked.extend([name] if given[0] else [])
+                return await ask(*given)
+
+            monkeypatch.setattr(registry, name, count)
+
+        for name in ("person_links", "links_of_persons", "device_pairs", "add_links", "add_pairs"):
+            counted(name)
+        worker = desk.worker()
+        for start in (0, 500):
+            events = [customer(start + n, f"cust-{n}", f"{n}@example.com") for n in range(500)]
+            await desk.judge(*events, by=worker)
+            assert asked == ["person_links", "add_links"]
+
     async def test_two_workers_meet_the_same_new_customers(
         self, settings: Settings, registry: SqlRegistry
     ) -> None:
