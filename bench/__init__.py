@@ -1,1 +1,1 @@
-"""Benchmarks: what each part costs, and how we stand beside what people use instead."""
+"""The benchmark: our gateway and workers beside a peer, on real servers, each ratio from one run."""
