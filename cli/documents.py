@@ -8,6 +8,7 @@ from msgspec.structs import fields
 from prometheus_client.metrics import MetricWrapperBase
 
 from cli.options import default, flag_of
+from gateway.histogram import Histogram
 from schemas.settings import PREFIX, Settings, about
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -66,10 +67,11 @@ def metrics_page() -> str:
 
 def _rows(declared: Iterable[object]) -> Iterator[str]:
     for metric in declared:
-        if isinstance(metric, MetricWrapperBase):
+        if isinstance(metric, MetricWrapperBase | Histogram):
             [family] = metric.describe()
             name = family.name + ("_total" if family.type == "counter" else "")
-            labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+            names = metric.labels if isinstance(metric, Histogram) else metric._labelnames
+            labels = ", ".join(f"`{label}`" for label in names)
             yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |\n"
 
 

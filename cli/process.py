@@ -46,6 +46,11 @@ def log_to_stderr(settings: Settings) -> None:
 
 
 def settle() -> None:
-    """Take what start-up made out of the garbage collector's sight: it lives until the end."""
+    """Have the garbage collector look at little, and seldom.
+
+    What start-up made lives until the end, and hardly anything that comes later is part of a cycle: the
+    collector's own threshold of 700 objects is for programs where much is (docs/decisions/0121).
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

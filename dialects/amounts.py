@@ -10,10 +10,14 @@ from msgspec import Raw
 from dialects.base import Refused
 
 DIGITS_MAX = 32  # before the decimal point
-PLACES = Decimal("0.000001")
+PLACES = 6
 ZERO = "0.000000"
 
+SURE = 1e12
+"""What is below is in range, also as often as an integer within int64 says."""
+
 # 38 digits of an amount times the 19 of a quantity still fit without rounding.
+_UNIT = Decimal("0.000001")
 _CONTEXT = Context(prec=64, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX)
 
 
@@ -37,6 +41,36 @@ def read_price(raw: Raw, field: str) -> Decimal | Refused:
     return amount
 
 
+def check_price(raw: Raw, field: str, *, quantity: int = 1) -> Refused | None:
+    """Return why JSON bytes are no price, or their product with an integer within int64 no amount."""
+    try:
+        if 0 <= float(raw) < SURE:  # of JSON only numbers can be read; a third of the time of a Decimal
+            return None
+    except ValueError:
+        pass
+    price = read_price(raw, field)
+    if isinstance(price, Decimal):
+        product = times(price, quantity, field)
+        return product if isinstance(product, Refused) else None
+    return price
+
+
+def plain_price(raw: Raw, field: str) -> str | Refused:
+    """Return a price as `plain` writes it, or why it is none."""
+    text = str(raw, "ascii", "replace")
+    whole, point, places = text.partition(".")
+    # Nearly all are written like this; it takes half the time of a Decimal.
+    if (
+        whole.isdecimal()
+        and len(whole) <= DIGITS_MAX
+        and len(places) <= PLACES
+        and (places.isdecimal() or not point)
+    ):
+        return f"{whole}.{places:0<6}"
+    price = read_price(raw, field)
+    return plain(price) if isinstance(price, Decimal) else price
+
+
 def times(price: Decimal, quantity: int, field: str) -> Decimal | Refused:
     """Return the exact product of a price from `read` and an integer within int64."""
     return _rounded(_CONTEXT.multiply(price, Decimal(quantity)), field)
@@ -51,7 +85,7 @@ def _rounded(amount: Decimal, field: str) -> Decimal | Refused:
     # Rounding may carry into the 33rd digit, so the size is looked at before (cheap) and after (exact).
     if amount and amount.adjusted() >= DIGITS_MAX:
         return _out_of_range(field)
-    rounded = amount.quantize(PLACES, None, _CONTEXT)
+    rounded = amount.quantize(_UNIT, None, _CONTEXT)
     return rounded if rounded.adjusted() < DIGITS_MAX else _out_of_range(field)
 
 

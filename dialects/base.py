@@ -101,8 +101,7 @@ class Problem(Struct, frozen=True):
     refusals: tuple[Refused, ...] = ()  # of a single-event route
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True, gc=False):
     """What became of a request that was taken: counts are exact, `refused` pairs (index, why) in order."""
 
     accepted: int
@@ -111,8 +110,7 @@ class Receipt:
     verbose: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, gc=False):
     """A dialect's answer: `body` is JSON, or empty."""
 
     status: int

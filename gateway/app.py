@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -67,23 +67,30 @@ def create_app(
         uniform_status=settings.tracker_uniform_status,
     )
     health = Health(probes_of(settings, bus, registry, keys), version=_version(), metrics=metrics)
-    app = Starlette(
-        routes=list(_routes(settings, use, health, discover() if dialects is None else dialects)),
-        middleware=[Middleware(Edge, metrics=metrics, refusals=refusals)],
-        exception_handlers={404: _not_found, 405: _method_not_allowed},
-        lifespan=_lifespan,
-    )
+    dialects = discover() if dialects is None else dialects
+    endpoints = list(_endpoints(dialects, use))
+    app = Starlette(routes=[*endpoints, *_others(settings, health, dialects)], lifespan=_lifespan)
     app.router.redirect_slashes = False
+    # Outermost, in the place of Starlette's own layer for errors: of those the edge lets none pass.
+    app.middleware_stack = Edge(
+        ExceptionMiddleware(app.router, handlers={404: _not_found, 405: _method_not_allowed}),
+        direct={route.path: route.app for route in endpoints if not route.param_convertors},
+        metrics=metrics,
+        refusals=refusals,
+    )
     app.state.operations = Operations(bodies, health, metrics, publisher)
     return app
 
 
-def _routes(settings: Settings, use: Use, health: Health, dialects: Sequence[Dialect]) -> Iterator[BaseRoute]:
+def _endpoints(dialects: Sequence[Dialect], use: Use) -> Iterator[Route]:
     for dialect in dialects:
         for endpoint in dialect.endpoints:
             ingest = Ingest(dialect, endpoint, use)
             yield Route(endpoint.path, ingest)
             yield Route(endpoint.path + "/", ingest)
+
+
+def _others(settings: Settings, health: Health, dialects: Sequence[Dialect]) -> Iterator[BaseRoute]:
     yield from health_routes(health)
     yield from openapi.routes(dialects, version=_version())
     api_port = settings.api_port or settings.port + 1

@@ -46,7 +46,7 @@ class Authenticator:
             raise UNAUTHORIZED.refuse(how=_HOW[auth], headers=_CHALLENGE[auth])
         if "write" not in token.scopes:
             raise FORBIDDEN_SCOPE.refuse()
-        if request.scope["path_params"].get("store", token.store) != token.store:
+        if request.path_params.get("store", token.store) != token.store:
             raise FORBIDDEN_STORE.refuse()
         return token
 

@@ -143,7 +143,7 @@ class _Reading:
                 data = await self._request.read()
                 if not data:
                     continue
-                if pace.came(len(data), now()):
+                if self._request.unread and pace.came(len(data), now()):
                     limit.reschedule(pace.deadline)
                 sent += len(data)
                 await self._take(decoder, data)

@@ -1,12 +1,15 @@
 """The outermost layer: headers within bounds, an id on every answer, and no error without one."""
 
 import logging
+from collections.abc import Mapping
 from time import perf_counter
 
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dialects import bodies
 from gateway.errors import INCOMPLETE_BODY, INTERNAL, ClientGone, RequestRefused
+from gateway.histogram import Observations
 from gateway.logs import RefusalLog
 from gateway.metrics import Metrics
 from gateway.request import Request
@@ -15,12 +18,20 @@ log = logging.getLogger("penstock.gateway")
 
 
 class Edge:
-    """Pure ASGI middleware around all routes of the public port."""
+    """Pure ASGI middleware around all routes of the public port.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, refusals: RefusalLog) -> None:
+    `direct` are the applications that answer at a path without parameters: found by one look, where a
+    router tries one route after the other.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, direct: Mapping[str, ASGIApp], metrics: Metrics, refusals: RefusalLog
+    ) -> None:
         self._app = app
+        self._direct = direct
         self._metrics = metrics
         self._refusals = refusals
+        self._counted: dict[tuple[str, int], tuple[Counter, Observations]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; pass on everything that is none."""
@@ -29,17 +40,19 @@ class Edge:
             return
         request = Request(scope, receive, send)
         began = perf_counter()
-        self._metrics.in_flight.inc()
+        self._metrics.in_flight += 1
         try:
             await self._serve(request)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.in_flight -= 1
+            request.let_go()
             self._measure(request, perf_counter() - began)
 
     async def _serve(self, request: Request) -> None:
         try:
             request.check_headers()
-            await self._app(request.scope, request.receive, request.send)
+            app = self._direct.get(request.scope["path"], self._app)
+            await app(request.scope, request.receive, request.send)
         except RequestRefused as refused:
             self._metrics.refused.labels(request.endpoint, refused.reason.code).inc()
             self._refusals.write(refused, request)
@@ -64,8 +77,13 @@ class Edge:
         await request.answer(reply.status, headers, reply.body)
 
     def _measure(self, request: Request, seconds: float) -> None:
-        self._metrics.requests.labels(request.endpoint, str(request.status)).inc()
-        self._metrics.seconds.labels(request.endpoint).observe(seconds)
+        key = (request.endpoint, request.status)
+        counted = self._counted.get(key)
+        if counted is None:
+            counter = self._metrics.requests.labels(request.endpoint, str(request.status))
+            counted = self._counted[key] = (counter, self._metrics.seconds.of(request.endpoint))
+        counted[0].inc()
+        counted[1].observe(seconds)
         if log.isEnabledFor(logging.DEBUG):
             log.debug(
                 "%s %s %d %.1f ms request=%s",

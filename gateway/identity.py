@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from uuid import UUID
 
 import uuid_utils
 from msgspec import Raw
@@ -80,7 +79,8 @@ async def _prefix(tenant: int, body: bytes, turn: Turn) -> str:
     for start in range(0, len(body), _HASH_STEP_BYTES):
         digest.update(view[start : start + _HASH_STEP_BYTES])
         await turn.over()
-    octets = bytearray(digest.digest() + bytes(4))
+    octets = bytearray(digest.digest())
     octets[6] = octets[6] & 0x0F | 0x80  # version 8
     octets[8] = octets[8] & 0x3F | 0x80  # the variant of RFC 9562
-    return str(UUID(bytes=bytes(octets)))[:28]
+    text = octets.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -6,8 +6,9 @@ A dialect declares (dialects/base.py); this path executes.
 
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from dialects.base import Auth, Dialect, Endpoint, Receipt, Reply
@@ -67,7 +68,7 @@ class Ingest:
         if use.uniform_status and endpoint.uniform_reply is not None:
             self._reply = endpoint.uniform_reply
         self._accepted = use.metrics.accepted.labels(self._name)
-        self._body_bytes = use.metrics.body_bytes.labels(self._name)
+        self._body_bytes = use.metrics.body_bytes.of(self._name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises ClientGone."""
@@ -165,8 +166,9 @@ class Ingest:
 
     def _count(self, judged: Judged) -> None:
         self._accepted.inc(len(judged.accepted))
-        for code, number in Counter(why.code for _, _, why in judged.refused).items():
-            self._use.metrics.rejected.labels(self._name, code).inc(number)
+        if judged.refused:
+            for code, number in Counter(why.code for _, _, why in judged.refused).items():
+                self._use.metrics.rejected.labels(self._name, code).inc(number)
 
     def _why(self, judged: Judged, owner: Owner) -> RequestRefused:
         """Word why the only event of a request was refused."""

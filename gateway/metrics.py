@@ -5,10 +5,11 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
+
+from gateway.histogram import Histogram
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 BYTES = (256, 1024, 4096, 16_384, 65_536, 262_144, 2**20, 4 * 2**20, 16 * 2**20, 32 * 2**20)
@@ -46,7 +47,9 @@ class Metrics:
         self.malformed = self._counter("requests_malformed", "Bytes that were no HTTP request.")
         self.seconds = self._histogram("request_seconds", "From headers to answer.", SECONDS, "endpoint")
         self.body_bytes = self._histogram("body_bytes", "Bodies read, decompressed.", BYTES, "endpoint")
-        self.in_flight = self._gauge("requests_in_flight", "Requests being worked on.")
+        self.in_flight = 0
+        self.requests_in_flight = self._gauge("requests_in_flight", "Requests being worked on.")
+        self.requests_in_flight.set_function(lambda: self.in_flight)
 
         # --- events
         self.accepted = self._counter("events_accepted", "Durable, and answered for.", "endpoint")
@@ -84,5 +87,7 @@ class Metrics:
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(f"penstock_gateway_{name}", meaning, labels, registry=self.registry)
 
-    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"penstock_gateway_{name}", meaning, labels, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, meaning: str, bounds: tuple[float, ...], label: str = "") -> Histogram:
+        made = Histogram(f"penstock_gateway_{name}", meaning, bounds, label)
+        self.registry.register(made)
+        return made

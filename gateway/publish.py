@@ -14,9 +14,6 @@ log = logging.getLogger("penstock.gateway")
 
 SAY_EVERY_S = 1.0
 
-GRACE_S = 0.25
-"""A bus keeps its deadline itself; one that doesn't is cut off so much later."""
-
 
 class Publisher:
     """At most `budget_bytes` of records are on their way at once; above that requests get 503."""
@@ -27,6 +24,7 @@ class Publisher:
         self._in_flight_bytes = 0
         self._running: set[asyncio.Task[None]] = set()
         self._metrics = metrics
+        self._seconds = metrics.publish_seconds.of("")
         self._said_at = -SAY_EVERY_S
         metrics.publish_bytes.set_function(lambda: self._in_flight_bytes)
 
@@ -43,22 +41,26 @@ class Publisher:
         if self._in_flight_bytes + size > self._budget_bytes and self._running:
             raise BUSY.refuse()
         self._in_flight_bytes += size
+        # Not awaited itself: a caller that is cancelled would take the task with it.
+        outcome: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._send(accepted, rejected, deadline_s))
         self._running.add(task)
-        task.add_done_callback(lambda done: self._settle(done, size))
-        try:
-            await asyncio.shield(task)
-        except (BusUnavailable, TimeoutError) as error:
-            self._metrics.publish_failures.inc()
-            self._say(error)
-            raise UNAVAILABLE.refuse() from None
+        task.add_done_callback(lambda done: self._settle(done, size, outcome))
+        error = await outcome
+        if error is None:
+            return
+        if not isinstance(error, BusUnavailable):
+            raise error
+        self._metrics.publish_failures.inc()
+        self._say(error)
+        raise UNAVAILABLE.refuse()
 
-    def _say(self, error: Exception) -> None:
+    def _say(self, error: BusUnavailable) -> None:
         """Tell the operator why, at most once a second: under load every request fails alike."""
         now = perf_counter()
         if now - self._said_at >= SAY_EVERY_S:
             self._said_at = now
-            log.warning("the bus does not take records: %s", error or "no answer in time")
+            log.warning("the bus does not take records: %s", error)
 
     async def finish(self) -> None:
         """Wait for what is on its way; every publish has a deadline."""
@@ -68,18 +70,20 @@ class Publisher:
     async def _send(self, accepted: Sequence[Record], rejected: Sequence[Record], deadline_s: float) -> None:
         started = perf_counter()
         topics = [(topic, records) for topic, records in ((RAW, accepted), (REJECTED, rejected)) if records]
-        async with asyncio.timeout(deadline_s + GRACE_S):
-            if len(topics) == 1:
-                await self._bus.publish(*topics[0], deadline_s=deadline_s)
-            else:
-                calls = (self._bus.publish(*each, deadline_s=deadline_s) for each in topics)
-                for outcome in await asyncio.gather(*calls, return_exceptions=True):
-                    if isinstance(outcome, BaseException):
-                        raise outcome
-        self._metrics.publish_seconds.observe(perf_counter() - started)
+        if len(topics) == 1:
+            await self._bus.publish(*topics[0], deadline_s=deadline_s)
+        else:
+            calls = (self._bus.publish(*each, deadline_s=deadline_s) for each in topics)
+            for outcome in await asyncio.gather(*calls, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+        self._seconds.observe(perf_counter() - started)
 
-    def _settle(self, task: "asyncio.Task[None]", size: int) -> None:
+    def _settle(
+        self, task: "asyncio.Task[None]", size: int, outcome: "asyncio.Future[BaseException | None]"
+    ) -> None:
         self._running.discard(task)
         self._in_flight_bytes -= size
-        if not task.cancelled():
-            task.exception()  # the caller that would have raised it may be gone
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if not outcome.done():  # else the caller is gone
+            outcome.set_result(error)

@@ -1,9 +1,8 @@
 """From judged events to records: accepted ones as sent, in an envelope; refused ones with the reason."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from bus.base import RECORD_BYTES_MAX, Record
 from dialects.base import Accepted, Limits, Refused
@@ -14,8 +13,7 @@ from schemas.envelope import VERSION, Envelope, Rejected, encode
 _TURN_EVENTS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Struct, frozen=True, gc=False):
     """What is the same for all events of a request. Times are Unix ms; `tenant` 0 is an unknown one."""
 
     dialect: str

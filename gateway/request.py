@@ -22,6 +22,7 @@ REST_WAIT_S = 0.5  # but only for so long
 LINGER_S = 5.0  # for which a refused upload is read on after its answer, so that the client gets to see it
 
 _KEY = "penstock.request"
+_NO_PARAMS: Mapping[str, Any] = {}
 
 
 class Request:
@@ -74,6 +75,10 @@ class Request:
         request: Request = scope[_KEY]
         return request
 
+    def let_go(self) -> None:
+        """End the request: it and its scope know each other, and its body would wait for the collector."""
+        del self.scope[_KEY]
+
     def _read_headers(self, pairs: list[tuple[bytes, bytes]]) -> None:
         headers = self.headers
         size = self._header_bytes
@@ -122,6 +127,12 @@ class Request:
         """The path as sent, for people to read."""
         path: str = self.scope["path"]
         return path
+
+    @property
+    def path_params(self) -> Mapping[str, Any]:
+        """What stands in the path for parameters; none where the path has none."""
+        found: Mapping[str, Any] = self.scope.get("path_params", _NO_PARAMS)
+        return found
 
     @property
     def connection(self) -> str:

@@ -1,6 +1,6 @@
 """Whose event it is, on endpoints where the body says so: looked up in the registry, never believed."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dialects.base import Accepted, Rate, Refused
 from gateway.directory import Directory
@@ -15,8 +15,7 @@ PRODUCT_UNVERIFIED = "product_unverified"
 _DIGITS_MAX = 18  # of a number that surely fits the registry's ids
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True, gc=False):
     """Whom an event belongs to. `tenant_id` 0: nobody we know; then `reason` and `refused` say so.
 
     `flags` name what the registry could not be asked. `left` is what the rates per tenant have left.

@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from bus.base import BusUnavailable, Owner, Record, Taken
 from bus.kafka.cluster import Cluster
+from bus.kafka.compression import compress_fast
 from bus.kafka.connection import is_loopback
 from bus.kafka.consumer import as_taken, lone_consumer, named, stop
 from bus.kafka.keeper import connector, discard
@@ -38,6 +39,7 @@ class KafkaBus:
 
     def __init__(self, settings: Settings) -> None:
         quieten()
+        compress_fast()
         self._settings = settings
         self._cluster = Cluster(settings)
         self._publisher = Publisher(connector(settings), discard, bytes_budget=settings.publish_bytes_budget)

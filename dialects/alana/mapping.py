@@ -57,9 +57,9 @@ def to_event(envelope: Envelope) -> Event:
 
 
 def _map_purchase(event: Event, wire: PurchaseComplete) -> None:
-    revenue = amounts.read_price(wire.revenue, "revenue")
+    revenue = amounts.plain_price(wire.revenue, "revenue")
     if isinstance(revenue, Refused):
         raise MappingError(revenue)
-    event.value = amounts.plain(revenue)
+    event.value = revenue
     event.currency = wire.currency
     event.product_ids = tuple(wire.productIds)

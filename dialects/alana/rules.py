@@ -24,7 +24,4 @@ def validate(raw: Raw, token: Token | None) -> Accepted | Refused:
 
 
 def _check_purchase(event: PurchaseComplete) -> Refused | None:
-    revenue = amounts.read_price(event.revenue, "revenue")
-    if isinstance(revenue, Refused):
-        return revenue
-    return currencies.check(event.currency, "currency")
+    return amounts.check_price(event.revenue, "revenue") or currencies.check(event.currency, "currency")

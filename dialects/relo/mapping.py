@@ -1,8 +1,7 @@
 """From a relo event to the canonical one."""
 
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from dialects import amounts, identifiers, jsontext
 from dialects.base import MappingError, Refused
@@ -20,6 +19,8 @@ from dialects.stamping import stamped
 from schemas.envelope import Envelope
 from schemas.event import Event, EventType
 
+T = TypeVar("T")
+
 CURRENCY = "MXN"  # of a purchase that names none
 
 NAMES: dict[type, tuple[str, EventType]] = {
@@ -31,6 +32,8 @@ NAMES: dict[type, tuple[str, EventType]] = {
     Install: ("install", "app_installed"),
     Custom: ("custom", "custom"),
 }
+
+_read_props = jsontext.member("props")
 
 _PURCHASE = ("order_id", "revenue", "currency", "product_id", "product_name", "product_line", "quantity")
 
@@ -59,7 +62,7 @@ def to_event(envelope: Envelope) -> Event:
     if wire.props is not None:
         if type(wire) in _DETAILS:
             _DETAILS[type(wire)](event, wire)
-        _map_props(event, jsontext.read_object(envelope.event)["props"])
+        _map_props(event, _read_props(envelope.event))
     return event
 
 
@@ -70,23 +73,27 @@ def _page_view(event: Event, wire: PageView) -> None:
 
 def _view_product(event: Event, wire: ViewProduct) -> None:
     event.product_ids = (wire.props.product_id,)
-    event.value = amounts.plain(_read(wire.props.price, "props.price"))
+    event.value = _known(amounts.plain_price(wire.props.price, "props.price"))
 
 
 def _add_to_cart(event: Event, wire: AddToCart) -> None:
     event.product_ids = (wire.props.product_id,)
-    price = _read(wire.props.price, "props.price")
-    event.value = amounts.plain(_known(amounts.times(price, wire.props.quantity, "props.price")))
+    price, quantity = wire.props.price, wire.props.quantity
+    if quantity == 1:
+        event.value = _known(amounts.plain_price(price, "props.price"))
+    else:
+        amount = _known(amounts.read_price(price, "props.price"))
+        event.value = amounts.plain(_known(amounts.times(amount, quantity, "props.price")))
 
 
 def _begin_checkout(event: Event, wire: BeginCheckout) -> None:
-    event.value = amounts.plain(_read(wire.props.cart_value, "props.cart_value"))
+    event.value = _known(amounts.plain_price(wire.props.cart_value, "props.cart_value"))
 
 
 def _purchase(event: Event, wire: Purchase) -> None:
     event.product_ids = (wire.props.product_id,)
     event.order_id = wire.props.order_id
-    event.value = amounts.plain(_read(wire.props.revenue, "props.revenue"))
+    event.value = _known(amounts.plain_price(wire.props.revenue, "props.revenue"))
     event.currency = wire.props.currency or CURRENCY
 
 
@@ -114,11 +121,7 @@ def _map_props(event: Event, props: dict[str, Any]) -> None:
         event.phone = phone.strip()
 
 
-def _read(raw: Any, field: str) -> Decimal:
-    return _known(amounts.read_price(raw, field))
-
-
-def _known(amount: Decimal | Refused) -> Decimal:
+def _known(amount: T | Refused) -> T:
     if isinstance(amount, Refused):
         raise MappingError(amount)
     return amount

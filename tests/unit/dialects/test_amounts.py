@@ -80,6 +80,26 @@ def test_a_price_is_not_negative() -> None:
     assert amounts.read_price(Raw("-0.0"), "f") == 0
 
 
+json_values = st.one_of(
+    numbers, st.sampled_from(["null", "true", '"1"', '""', "[]", '{"a":1}', "1e11", "1e12", "-1", "-0"])
+)
+
+
+@given(json_values, st.integers(1, 2**63 - 1))
+def test_the_short_check_says_what_the_long_way_would(text: str, quantity: int) -> None:
+    price = amounts.read_price(Raw(text), "f")
+    product = price if isinstance(price, Refused) else amounts.times(price, quantity, "f")
+    wanted = product if isinstance(product, Refused) else None
+    assert amounts.check_price(Raw(text), "f", quantity=quantity) == wanted
+
+
+@given(json_values)
+def test_a_price_is_written_as_the_long_way_writes_it(text: str) -> None:
+    price = amounts.read_price(Raw(text), "f")
+    wanted = price if isinstance(price, Refused) else amounts.plain(price)
+    assert amounts.plain_price(Raw(text), "f") == wanted
+
+
 @given(st.integers(0, 10**38 - 1), st.integers(1, 2**63 - 1))
 def test_price_times_quantity_is_exact(millionths: int, quantity: int) -> None:
     price = Decimal(f"{millionths}e-6")

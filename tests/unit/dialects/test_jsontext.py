@@ -42,6 +42,24 @@ def test_what_is_no_object_raises_nothing_else(text: bytes) -> None:
         jsontext.read_object(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "members"),
+    [
+        (b'{"a":1,"props":{"x":1.50,"y":null}}', {"x": Raw(b"1.50"), "y": None}),
+        (b'{"props":{"x":1},"props":{"y":2,"y":3}}', {"y": 3}),
+        (b'{"props":7,"props":{"y":2}}', {"y": 2}),
+        (b'{"a":{"props":{"x":1}}}', {}),
+    ],
+)
+def test_one_member_is_read_as_the_whole_would_be(text: bytes, members: dict[str, object]) -> None:
+    assert jsontext.member("props")(text) == members
+
+
+def test_one_member_of_what_is_no_object() -> None:
+    with pytest.raises(MappingError):
+        jsontext.member("props")(b"[]")
+
+
 def test_the_text_of_a_value() -> None:
     assert jsontext.text(Raw(b'{"a": "\xc3\xa9"}')) == '{"a": "é"}'
     with pytest.raises(MappingError):

@@ -75,15 +75,6 @@ async def test_one_topic_that_fails_fails_the_request(
     assert in_flight(metrics) == 0
 
 
-async def test_a_bus_that_forgets_its_deadline_is_cut_off(
-    publisher: Publisher, bus: SlowBus, metrics: Metrics
-) -> None:
-    bus.go.clear()
-    with pytest.raises(RequestRefused, match="unavailable"):
-        await publisher.publish(ONE, [], deadline_s=0.01)
-    assert in_flight(metrics) == 0
-
-
 async def test_there_is_a_budget_of_what_is_on_its_way(
     publisher: Publisher, bus: SlowBus, metrics: Metrics
 ) -> None:

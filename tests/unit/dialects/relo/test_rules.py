@@ -1,7 +1,12 @@
 """What a relo event's shape cannot say."""
 
-import pytest
+from ipaddress import ip_address
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialects.relo import rules
 from dialects.relo.rules import address
 
 
@@ -37,4 +42,13 @@ def test_what_is_no_address(text: str) -> None:
 
 
 def test_what_is_remembered_of_addresses_is_bounded() -> None:
-    assert address.cache_parameters()["maxsize"] == 16_384
+    assert rules._other_address.cache_parameters()["maxsize"] == 16_384
+
+
+@given(st.from_regex(r"[0-9]{0,4}(\.[0-9]{0,4}){2,4}\n?", fullmatch=True))
+def test_ipv4_is_what_the_standard_library_says_it_is(text: str) -> None:
+    try:
+        wanted = str(ip_address(text))
+    except ValueError:
+        wanted = ""
+    assert address(text) == wanted
