@@ -22,7 +22,7 @@ def create_app(use: Use) -> Starlette:
         routes=[
             Route(path, route.endpoint, methods=list(route.methods or ()))
             for route in declared
-            for path in (route.path, route.path + "/")
+            for path in (route.path + "/", route.path)  # a parameter that takes slashes leaves the last one
         ],
         middleware=[Middleware(Identified), Middleware(Measured)],
         exception_handlers=dict(HANDLERS),

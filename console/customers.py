@@ -49,6 +49,7 @@ async def find_customer(
     if not rows:
         return None  # known, and not stored yet
     values = {row["field"]: row["value"] for row in rows}
+    since = int(values["since"])
     return Customer(
         person_id=person_id,
         id=_text(values, "id") or person_id,
@@ -58,8 +59,8 @@ async def find_customer(
         last_name=_text(values, "lastName"),
         location=_below(values, _LOCATION),
         custom_fields=_below(values, _CUSTOM),
-        created_at=int(values["since"]),
-        updated_at=max(row["at"] for row in rows if row["field"] != "since"),
+        created_at=since,
+        updated_at=max((row["at"] for row in rows if row["field"] != "since"), default=since),
     )
 
 

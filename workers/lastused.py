@@ -1,5 +1,6 @@
 """A dict that holds a bounded number of entries and forgets those used longest ago, in constant time."""
 
+import hashlib
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -45,3 +46,13 @@ class LastUsed(Generic[K, V]):
         """Forget all."""
         self._young.clear()
         self._old.clear()
+
+
+KEY_CHARACTERS_MAX = 128
+
+
+def short_key(text: str) -> str | bytes:
+    """Return a text as a key; a long one, which may have 32 KiB, stands by its digest."""
+    if len(text) <= KEY_CHARACTERS_MAX:
+        return text
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

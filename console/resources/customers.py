@@ -26,7 +26,8 @@ def routes(use: Use) -> list[Route]:
             raise ApiError(404, "customer_unknown")
         return respond(_shown(found))
 
-    return [Route("/penstock/v1/stores/{store}/customers/{id}", use.guard(customer))]
+    # A shop's ids may have slashes: gid://shop/Customer/7
+    return [Route("/penstock/v1/stores/{store}/customers/{id:path}", use.guard(customer))]
 
 
 def _is_for(token: Token, store: str) -> bool:

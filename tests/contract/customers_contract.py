@@ -130,9 +130,11 @@ class CustomersContract:
         long, longer = "x" * 300, "x" * 32_000
         found = await desk.judge(customer(1, long), customer(2, longer), customer(3, long, A))
         assert found[0] == found[2] != found[1]
-        sent = customer(4, long)
-        await desk.judge(sent)
+        sent, worker = customer(4, long), desk.worker()
+        await desk.judge(sent, customer(5, "cust-1"), by=worker)
         assert sent.profile["id"] == f'"{long}"'
+        assert await desk.judge(customer(6, long), by=worker) == [found[0]]
+        assert len(worker._customers) == 1  # what is as long is asked for each time
 
     async def test_without_consent_nothing_is_looked_up_or_made(self, desk: Desk) -> None:
         none = customer(1, "cust-1", A, allowed=0, profile={"firstName": '"Ann"'})
@@ -179,6 +181,29 @@ class CustomersContract:
             found += await desk.judge(*other[:cut], by=worker)
             other = other[cut:]
         assert pattern(found) == pattern(first)
+
+    async def test_a_batch_asks_the_registry_a_few_times(
+        self, desk: Desk, registry: SqlRegistry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever the number of its events; and not at all for those that are known."""
+        asked: list[str] = []
+
+        def counted(name: str) -> None:
+            ask = getattr(registry, name)
+
+            async def count(*given: object) -> object:
+                asked.extend([name] if given[0] else [])
+                return await ask(*given)
+
+            monkeypatch.setattr(registry, name, count)
+
+        for name in ("person_links", "links_of_persons", "device_pairs", "add_links", "add_pairs"):
+            counted(name)
+        worker = desk.worker()
+        for start in (0, 500):
+            events = [customer(start + n, f"cust-{n}", f"{n}@example.com") for n in range(500)]
+            await desk.judge(*events, by=worker)
+            assert asked == ["person_links", "add_links"]
 
     async def test_two_workers_meet_the_same_new_customers(
         self, settings: Settings, registry: SqlRegistry

@@ -1,13 +1,15 @@
 """Who is behind a device: the rules of relo's and alana's identity, over any registry."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.persons import Identifier, person_id
+from schemas.persons import Identifier, Override, person_id
 from schemas.settings import Settings
 from stores.base import StoreUnavailable
-from stores.registry import EntryRefused, SqlRegistry, open_registry
+from stores.registry import EntryRefused, SqlRegistry, open_registry, person_merges
 from tests.contract.person_events import TENANT, Desk, event, fresh, shared, visit
 from workers.stage import Unavailable
 from workers.stages.person import SHARED_DEVICE
@@ -62,6 +64,50 @@ class DevicesContract:
         for n in range(4):  # each in a batch of its own, as of four partitions
             await desk.judge(visit(10 + n, f"visitor-{n}", f"user-{(n + 1) % 4}"))
         assert len({desk.warehouse.seen_as(person) for person in persons}) == 1
+
+    async def test_of_two_persons_the_one_with_more_devices_stays(self, desk: Desk) -> None:
+        """A user of a million devices changes nobody's place, whoever signs in on the first of them."""
+        many = await desk.person(*(visit(n, f"visitor-{n}", "user-1") for n in range(4)))
+        other = await desk.person(visit(10, "visitor-10", "user-2"))
+        told = len(desk.warehouse.rows)
+        assert await desk.person(visit(11, "visitor-0", "user-2")) == other
+        assert desk.warehouse.seen_as(other) == many
+        assert [(row.person_id, row.canonical_id) for row in desk.warehouse.rows[told:]] == [(other, many)]
+        await desk.judge(fresh(visit(11, "visitor-0", "user-2")))  # after a crash it is told again
+        assert desk.warehouse.rows[told:] == desk.warehouse.rows[told : told + 1] * 2
+
+    async def test_few_move_at_once(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A batch that would move more is merged in several transactions, each of which stands."""
+        monkeypatch.setattr(person_merges, "MOVED_MAX", 4)
+        put, written = person_merges.put, []
+
+        async def counted(connection: AsyncConnection, overrides: Sequence[Override]) -> None:
+            written.append(len(overrides))
+            await put(connection, overrides)
+
+        groups = range(8)  # a user of three devices each: two are seen as the first
+        await desk.judge(*(visit(n, f"visitor-{n % 8}-{n // 8}", f"user-{n % 8}") for n in range(24)))
+        firsts = [person_id(device(f"visitor-{n}-0")) for n in groups]
+        monkeypatch.setattr(person_merges, "put", counted)
+        await desk.judge(*(visit(100 + n, f"visitor-{n}-0", f"user-{n + 1}") for n in groups if n % 2 == 0))
+        assert written == [6, 6]  # two of the first devices, and the two others of each
+        seen = [desk.warehouse.seen_as(person) for person in firsts]
+        assert [seen[n] == seen[n + 1] for n in range(7)] == [True, False] * 3 + [True]
+        for n in range(24):
+            assert desk.warehouse.seen_as(person_id(device(f"visitor-{n % 8}-{n // 8}"))) == seen[n % 8]
+
+    async def test_two_large_persons_stay_two(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(person_merges, "MOVED_MAX", 2)
+        for user, count in (("user-1", 4), ("user-2", 5), ("user-3", 3)):
+            await desk.judge(*(visit(n, f"{user}-{n}", user) for n in range(count)))
+        one, two, three = (person_id(device(f"user-{n}-0")) for n in (1, 2, 3))
+        await desk.judge(visit(20, "user-1-0", "user-2"))
+        assert "stay two" in caplog.text
+        assert desk.warehouse.seen_as(one) == one != desk.warehouse.seen_as(two) == two
+        await desk.judge(visit(21, "user-3-0", "user-2"))  # of three devices: two are seen as the first
+        assert desk.warehouse.seen_as(three) == two
 
     async def test_two_workers_merge_the_same_persons_at_once(
         self, settings: Settings, registry: SqlRegistry, desk: Desk

@@ -45,9 +45,13 @@ class Whole:
 
     async def send(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """Send JSON to a gateway."""
-        app = create_app(self.settings, self.bus, self.use.registry, MemoryKeys())
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        async with self.client() as client:
             return await client.post(path, json=body, headers=headers)
+
+    def client(self) -> httpx.AsyncClient:
+        """Return a client of a new gateway."""
+        app = create_app(self.settings, self.bus, self.use.registry, MemoryKeys())
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
     async def settle(self) -> None:
         """Run the workers until nothing is in flight, then stop them."""

@@ -11,7 +11,7 @@ from workers.fraud.rules import (
     VELOCITY_WINDOW_MS,
     Reason,
 )
-from workers.lastused import LastUsed
+from workers.lastused import LastUsed, short_key
 
 DEVICES_MAX = 100_000
 """About 45 MB when full; a device that was forgotten begins anew."""
@@ -33,11 +33,11 @@ class Devices:
     """Devices seen lately, of all tenants."""
 
     def __init__(self) -> None:
-        self._devices = LastUsed[tuple[int, str], Device](DEVICES_MAX)
+        self._devices = LastUsed[tuple[int, str | bytes], Device](DEVICES_MAX)
 
     def judge(self, event: Event, country: str, *, is_new: bool, reasons: list[Reason]) -> None:
         """Add the reasons against an event with a device; `country` is "" where it says nothing."""
-        key = (event.tenant_id, event.anonymous_id)
+        key = (event.tenant_id, short_key(event.anonymous_id))
         at = event.occurred_at
         window = at // VELOCITY_WINDOW_MS
         device = self._devices.get(key)

@@ -4,7 +4,7 @@ from schemas.event import Event
 from workers.fraud.revenue import Usual
 from workers.fraud.rules import WORLD_CURRENCIES, Reason
 from workers.fraud.tender import is_tender
-from workers.lastused import LastUsed
+from workers.lastused import LastUsed, short_key
 
 CURRENCIES_MAX = 1_024
 """Pairs of tenant and currency; 6 MB with the prices of a usual shop, 25 MB at worst."""
@@ -12,7 +12,7 @@ CURRENCIES_MAX = 1_024
 ORDERS_MAX = 50_000
 """About 25 MB."""
 
-_OrderKey = tuple[int, str, str, str, tuple[str, ...]]
+_OrderKey = tuple[int, str, str, str | bytes, str | bytes]
 
 
 class Purchases:
@@ -52,7 +52,8 @@ class Purchases:
 
     def _judge_order(self, event: Event, reasons: list[Reason]) -> None:
         # An order of several products is one event each, so the products are part of what is repeated.
-        key = (event.tenant_id, event.dialect, event.source, event.order_id, event.product_ids)
+        products = short_key("\0".join(event.product_ids))  # no id has that character
+        key = (event.tenant_id, event.dialect, event.source, short_key(event.order_id), products)
         told = (event.value or "", event.currency)
         before = self._orders.get(key)
         if before is None:

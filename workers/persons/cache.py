@@ -2,8 +2,20 @@
 
 from msgspec import Struct
 
+from schemas.event import Event
 from schemas.topics import Coordinates
 from workers.persons.decision import Conflict
+
+CHARACTERS_MAX = 256
+"""Of all identifiers of an event together. The memory is bounded by its entries, and each of these may have
+32 KiB: an event with more asks the registry each time.
+"""
+
+
+def is_short(event: Event) -> bool:
+    """Tell whether what is decided of the event may be remembered."""
+    length = len(event.anonymous_id) + len(event.user_id) + len(event.email) + len(event.phone)
+    return length <= CHARACTERS_MAX
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -26,7 +38,7 @@ class Device:
 
     __slots__ = ("standings",)
 
-    NAMES_MAX = 16
+    NAMES_MAX = 4
 
     def __init__(self) -> None:
         self.standings: dict[tuple[str, str, str], Standing] = {}

@@ -20,15 +20,18 @@ class Phone(NamedTuple):
     likely: bool
 
 
-@lru_cache(CACHED_MAX)
 def normal(text: str) -> Phone:
     """Read a number as it was sent: international, with a plus.
 
     A number that has the shape of E.164 is kept as it is where no numbering plan knows it. A national
     one is none: the country it is dialled in is not known.
     """
-    if len(text) > READ_CHARACTERS_MAX:
-        return Phone("", False)
+    # Before the cache: it is bounded by its entries, and a text may have 32 KiB.
+    return Phone("", False) if len(text) > READ_CHARACTERS_MAX else _normal(text)
+
+
+@lru_cache(CACHED_MAX)
+def _normal(text: str) -> Phone:
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:

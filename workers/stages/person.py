@@ -16,7 +16,7 @@ from stores.base import StoreError
 from workers import metrics
 from workers.consent import BITS
 from workers.lastused import LastUsed
-from workers.persons.cache import Device, Standing
+from workers.persons.cache import Device, Standing, is_short
 from workers.persons.decision import Decision
 from workers.persons.names import given, phone_of
 from workers.persons.resolver import Asked, Resolved, Resolver
@@ -25,7 +25,7 @@ from workers.stage import KEEP, Verdict
 
 CUSTOMERS_MAX = 100_000
 DEVICES_MAX = 100_000
-"""About 90 MB each when full."""
+"""About 90 MB each when full; 300 MB at worst, if all identifiers are as long as is remembered."""
 
 SHARED_DEVICE, PHONE_UNLIKELY, CONFLICT = "shared_device", "phone_unlikely", "identity_conflict"
 """Flags of an event: its device links nobody any more; its phone number is nobody's by its numbering plan;
@@ -127,7 +127,7 @@ class Person:
             found[place] = standing = _made(event, answer.decision, phone)
             if event.anonymous_id:
                 self._remember_device(event, standing, answer)
-            elif answer.lasting:
+            elif answer.lasting and is_short(event):
                 self._customers.put(_customer_key(event), standing)
         return found
 
@@ -135,7 +135,7 @@ class Person:
         key = _device_key(event)
         if answer.device_changed or not answer.lasting:
             self._devices.drop(key)
-        if answer.lasting:
+        if answer.lasting and is_short(event):
             device = self._devices.get(key)
             if device is None:
                 device = Device()

@@ -1,5 +1,6 @@
 """The profile of a customer over the api: to whom it is shown, and what it holds."""
 
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -66,6 +67,23 @@ async def test_the_store_s_own_token_sees_the_profile(api: Api, person: str) -> 
     assert b'"latitude":-12.050' in answer.content
     assert (await api.get(path(person), STORE)).json() == answer.json()
     assert (await api.get(path("cust-1") + "/", "one-read")).json() == answer.json()
+
+
+@pytest.mark.parametrize("id", ["gid://shop/Customer/7", "a/b", "7 %/é", "/", "7/"])
+async def test_an_id_may_have_any_characters(api: Api, warehouse: ClickHouse, person: str, id: str) -> None:
+    named = identifier(1, customer_scope("redo", STORE), "id", id)
+    link = Link(named, person, "enriched", str(uuid4()), Coordinates(1, RAW, 0, 2), NEWEST_MS)
+    await api.registry.add_links([link])
+    asked = path(quote(id, safe=""))
+    found = await api.get(asked if not id.endswith("/") else asked + "/", STORE)
+    assert (found.status_code, found.json().get("person_id")) == (200, person)
+
+
+async def test_a_profile_of_which_all_was_taken_away(api: Api, warehouse: ClickHouse, person: str) -> None:
+    await warehouse.execute("ALTER TABLE customer_fields DELETE WHERE field NOT IN ('since', 'custom.Tier')")
+    shown = (await api.get(path("cust-1"), STORE)).json()
+    assert (shown["email"], shown["custom_fields"]) == ("", {})
+    assert shown["created_at"] == shown["updated_at"] == "2023-11-14T22:13:20Z"
 
 
 async def test_the_view_says_the_same(api: Api, warehouse: ClickHouse, person: str) -> None:

@@ -16,7 +16,7 @@ from workers.fraud import devices, purchases, tender, velocity
 from workers.fraud.devices import Devices
 from workers.fraud.purchases import Purchases
 from workers.fraud.revenue import BUCKETS_MAX, MEMORY, Usual
-from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE
+from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE, Reason
 from workers.fraud.tender import is_tender
 from workers.fraud.velocity import Velocity, address_key
 from workers.lastused import LastUsed
@@ -92,6 +92,24 @@ def test_devices_orders_and_currencies_are_bounded(monkeypatch: pytest.MonkeyPat
     assert len(known._devices) <= 50
     assert len(bought._orders) <= 60
     assert len(bought._usual) <= 70
+
+
+def test_long_names_are_remembered_by_their_digest() -> None:
+    """A public producer may send an order id of 32 KiB; 50,000 of them would be 1.6 GB."""
+    known, bought = Devices(), Purchases()
+    long = {"anonymous_id": "d" * 32_000, "order_id": "o" * 32_000, "product_ids": ("p" * 32_000,) * 7}
+    other = long | {"product_ids": ("p" * 32_000,) * 6}
+    reasons: list[Reason] = []
+    for number, parts in enumerate((long, other)):
+        known.judge(event(number, anonymous_id=long["anonymous_id"]), "MX", is_new=True, reasons=reasons)
+        bought.judge(purchase(number, **parts), "MX", is_new=True, reasons=reasons)
+    assert reasons == []
+    bought.judge(purchase(2, **long, value="101.000000"), "MX", is_new=True, reasons=reasons)
+    assert reasons == ["order_repeated"]
+    assert len(known._devices) == 1
+    keys = [*known._devices._young, *bought._orders._young]
+    assert len(keys) == 3
+    assert all(len(part) < 200 for key in keys for part in key if not isinstance(part, int))
 
 
 async def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

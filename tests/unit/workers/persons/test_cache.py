@@ -1,8 +1,11 @@
 """workers/persons/cache: bounded, and never older than what it is asked for."""
 
+from typing import Any
+
 from schemas.topics import RAW, Coordinates
-from workers.lastused import LastUsed
-from workers.persons.cache import Device, Standing
+from tests.contract.person_events import event
+from workers.lastused import KEY_CHARACTERS_MAX, LastUsed, short_key
+from workers.persons.cache import CHARACTERS_MAX, Device, Standing, is_short
 
 
 def standing(ko: int = 5, kp: int = 0) -> Standing:
@@ -42,3 +45,25 @@ def test_a_device_remembers_a_few_names() -> None:
         device.put((str(n), "", ""), standing())
         assert len(device.standings) <= Device.NAMES_MAX
     assert ("99", "", "") in device.standings
+
+
+def test_what_is_remembered_is_short() -> None:
+    """A producer may send identifiers of 32 KiB; 100,000 of them would be 3 GB."""
+    parts: dict[str, Any] = {
+        "anonymous_id": "a" * 64,
+        "user_id": "b" * 64,
+        "email": "c" * 64,
+        "phone": "d" * 64,
+    }
+    assert CHARACTERS_MAX == 256
+    assert is_short(event(1, **parts))
+    for name in parts:
+        assert not is_short(event(1, **(parts | {name: "x" * 65})))
+
+
+def test_a_long_key_stands_by_its_digest() -> None:
+    longest = "k" * KEY_CHARACTERS_MAX
+    assert short_key(longest) == longest
+    assert short_key(longest + "k") == short_key(longest + "k")
+    assert len({short_key(longest + more) for more in ("k", "l", "é" * 32_000)}) == 3
+    assert len(short_key("k" * 32_000)) <= KEY_CHARACTERS_MAX

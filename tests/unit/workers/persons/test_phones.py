@@ -2,7 +2,8 @@
 
 import pytest
 
-from workers.persons.phones import Phone, normal
+from workers.persons import phones
+from workers.persons.phones import READ_CHARACTERS_MAX, Phone, normal
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,9 @@ def test_a_number(text: str, number: str, likely: bool) -> None:
     assert normal(text) == Phone(number, likely)
     if number:
         assert normal(number).number == number
+
+
+def test_a_long_text_is_not_remembered() -> None:
+    before = phones._normal.cache_info().currsize
+    assert normal("+" + "9" * READ_CHARACTERS_MAX) == Phone("", False)
+    assert phones._normal.cache_info().currsize == before
