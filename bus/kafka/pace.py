@@ -7,7 +7,7 @@ to wait for a few more; when little comes, nothing waits (docs/decisions/0121).
 import asyncio
 from collections.abc import Callable
 
-EVERY_S = 0.004
+EVERY_S = 0.005
 
 
 class Pace:
