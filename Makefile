@@ -10,7 +10,7 @@ MINUTES ?= 5
 SEED ?=
 GATEWAYS ?= 1
 
-HOUSES = schemas dialects bus stores gateway workers console cli deploy
+HOUSES = schemas dialects bus stores gateway workers console cli deploy bench
 RUN = $(VENV)/bin/python
 
 # An environment is made anew when what it was made from changes, not when a file's date does.
@@ -18,12 +18,13 @@ SUM := $(shell cat requirements.lock requirements-dev.lock | cksum | cut -d ' ' 
 INSTALLED := $(VENV)/.penstock-$(SUM)
 INSTALLED_DEV := $(VENV)/.penstock-dev-$(SUM)
 
-.PHONY: help run stack chaos test check fmt docs tools lock clean
+.PHONY: help run stack chaos bench-quick test check fmt docs tools lock clean
 
 help:
 	@echo "make run      the whole system in the foreground  PORT=$(PORT) API_PORT=PORT+1 VAR=$(VAR) WORKERS=1 GATEWAYS=$(GATEWAYS)"
 	@echo "make stack    the production shape here: Kafka, Postgres, Redis (after make tools)  PORT VAR WORKERS=2 GATEWAYS"
 	@echo "make chaos    load over make stack while parts are killed, frozen and cut off  MINUTES=$(MINUTES) SEED"
+	@echo "make bench-quick  the gateway beside the peer in 90 s, after the first build; needs Go  SERVER RECORD=1 to record it"
 	@echo "make test     every test, with a real Kafka, Postgres and Redis where they can be had"
 	@echo "make check    style, types, the direction of imports, generated documents"
 	@echo "make tools    fetch what the live tests start: Kafka, Postgres, Redis"
@@ -42,6 +43,10 @@ stack: $(INSTALLED)
 chaos: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools
 	@exec $(RUN) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+bench-quick: $(INSTALLED_DEV)
+	@$(RUN) -m deploy.dev.tools >&2
+	@exec $(RUN) -m bench.quick $(if $(SERVER),--server $(SERVER)) $(if $(RECORD),--record)
 
 test: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools || echo "make test: without these tools the live tests are skipped"

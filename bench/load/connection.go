@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// connection has at most one request under way; it owns its requests, which it changes in place.
+type connection struct {
+	fd       int
+	requests []request
+	next     int
+	out      []byte
+	waits    bool
+	busy     bool
+	due      time.Time
+	buffer   []byte
+	filled   int
+}
+
+type answer struct {
+	status string
+	body   []byte
+	closes bool
+}
+
+var errEnd = errors.New("connection ended")
+
+func (c *connection) connect(port int) error {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	c.fd, c.filled, c.waits = fd, 0, false
+	return syscall.SetNonblock(fd, true)
+}
+
+func (c *connection) prepare(number int, tokens []string) {
+	r := c.requests[c.next]
+	c.next = (c.next + 1) % len(c.requests)
+	r.number(number)
+	if len(tokens) > 0 {
+		copy(r.bytes[r.tokenAt:], tokens[number%len(tokens)])
+	}
+	c.out, c.busy = r.bytes, true
+}
+
+func (c *connection) write() error {
+	for len(c.out) > 0 {
+		n, err := syscall.Write(c.fd, c.out)
+		if err == syscall.EAGAIN {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c.out = c.out[n:]
+	}
+	return nil
+}
+
+// read returns a whole answer, or nil while there is none.
+func (c *connection) read() (*answer, error) {
+	if c.filled == len(c.buffer) {
+		c.buffer = append(c.buffer, make([]byte, len(c.buffer))...)
+	}
+	n, err := syscall.Read(c.fd, c.buffer[c.filled:])
+	if err == syscall.EAGAIN {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, errEnd
+	}
+	c.filled += n
+	if !c.busy {
+		return nil, errors.New("an answer that nobody asked for")
+	}
+	return parseAnswer(c.buffer[:c.filled])
+}
+
+func parseAnswer(text []byte) (*answer, error) {
+	head, body, whole := bytes.Cut(text, []byte("\r\n\r\n"))
+	if !whole {
+		return nil, nil
+	}
+	if len(head) < 12 {
+		return nil, errors.New("not an HTTP answer")
+	}
+	a := &answer{status: string(head[9:12])}
+	length := -1
+	for _, line := range bytes.Split(head, []byte("\r\n"))[1:] {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		value = bytes.TrimSpace(value)
+		switch {
+		case bytes.EqualFold(name, []byte("content-length")):
+			length, _ = strconv.Atoi(string(value))
+		case bytes.EqualFold(name, []byte("connection")):
+			a.closes = bytes.EqualFold(value, []byte("close"))
+		}
+	}
+	if length < 0 {
+		return nil, errors.New("an answer without Content-Length")
+	}
+	if len(body) < length {
+		return nil, nil
+	}
+	a.body = body[:length]
+	return a, nil
+}
+
+// fault says why an answer is no acknowledgement; empty: it is one.
+func (a *answer) fault(expect string) string {
+	if a.status[0] != '2' {
+		return a.status
+	}
+	if expect != "" && !bytes.Contains(a.body, []byte(expect)) {
+		return a.status + " without " + expect
+	}
+	return ""
+}

@@ -1,0 +1,114 @@
+"""`make bench-quick`: our gateway beside the peer in under 90 s; the last line is one JSON object."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench import recorded
+from bench.ground import Ground
+from bench.processes import Group
+from bench.programs import build
+from bench.rounds import Round, interleave, measure
+from bench.sides import start_ours, start_peer
+from bench.spread import Spreads, ratios, spreads
+from deploy.dev.server import ServerFailed
+
+SIZES = (1, 100, 1_000)
+BEST_SERVER = "granian"
+ROUNDS = 3
+ROUND_S = 2.5
+WARM_S = 1.0
+BUDGET_S = 75.0
+"""After the programs are built; on a busy machine rounds are left out to keep to it."""
+
+
+def main() -> int:
+    """Read the command line, run, and return the exit status: 0 also when something fell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", default=BEST_SERVER, choices=("hypercorn", "granian"))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=ROUND_S, help="of one round")
+    parser.add_argument("--record", action="store_true", help="make this run the one that later ones meet")
+    options = parser.parse_args()
+    try:
+        rounds = run(options.server, options.processes, options.rounds, options.seconds)
+    except ServerFailed as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    summed = spreads(rounds)
+    now = ratios(summed, f"{options.server}-{options.processes}", "peer")
+    _compare(now)
+    if options.record:
+        recorded.write(recorded.Recorded(_today(), options.server, os.cpu_count() or 1, _rounded(now)))
+    print(json.dumps(last_line(summed, now, rounds)))
+    return 0
+
+
+def run(server: str, processes: int, rounds: int, seconds: float) -> list[Round]:
+    """Start everything, and load both sides in turns. Raises ServerFailed."""
+    load, peer = build("load"), build("peer")
+    until = time.monotonic() + BUDGET_S
+    with (
+        TemporaryDirectory(prefix="penstock-bench-") as home,
+        Ground.start(Path(home)) as ground,
+        Group(ground.home / "log") as group,
+    ):
+        sides = (
+            start_ours(ground, group, server=server, processes=processes),
+            start_peer(ground, group, peer),
+        )
+        for side in sides:
+            measure(ground, load, side, SIZES[0], WARM_S)
+        return interleave(
+            sides,
+            SIZES,
+            rounds,
+            lambda side, size: measure(ground, load, side, size, seconds),
+            say=_say,
+            until=until,
+        )
+
+
+def last_line(summed: Spreads, now: dict[int, float], rounds: list[Round]) -> dict[str, object]:
+    """Return what other programs read."""
+    return {
+        "ratio_to_peer": {str(size): round(ratio, 3) for size, ratio in now.items()},
+        "peer_events_s": {
+            str(size): round(figures["events_s"].median) for size, figures in summed["peer"].items()
+        },
+        "landed_equals_acked": all(took.landed == took.acked and not took.failed for took in rounds),
+    }
+
+
+def _compare(now: dict[int, float]) -> None:
+    before = recorded.read()
+    if before is None:
+        _say("nothing is recorded yet: `make bench-quick RECORD=1` records this machine's ratios")
+        return
+    fell = recorded.fallen(before.ratio_to_peer, now)
+    print(
+        f"compared with {before.on} ({before.server}, {before.cores} cores): {'FELL' if fell else 'nothing fell'}"
+    )
+    for sentence in fell:
+        print(f"  {sentence}")
+
+
+def _rounded(now: dict[int, float]) -> dict[int, float]:
+    return {size: round(ratio, 3) for size, ratio in now.items()}
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _today() -> str:
+    return time.strftime("%Y-%m-%d")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
