@@ -91,19 +91,17 @@ def _compare(now: dict[int, float]) -> None:
         _say("nothing is recorded yet: `make bench-quick RECORD=1` records this machine's ratios")
         return
     fell = recorded.fallen(before.ratio_to_peer, now)
-    print(
-        f"compared with {before.on} ({before.server}, {before.cores} cores): {'FELL' if fell else 'nothing fell'}"
-    )
-    for sentence in fell:
-        print(f"  {sentence}")
-
-
-def _rounded(now: dict[int, float]) -> dict[int, float]:
-    return {size: round(ratio, 3) for size, ratio in now.items()}
+    _say(f"compared with {before.on} ({before.server}, {before.cores} cores):")
+    for sentence in fell or ["nothing fell"]:
+        _say(f"  {sentence}")
 
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _rounded(now: dict[int, float]) -> dict[int, float]:
+    return {size: round(ratio, 3) for size, ratio in now.items()}
 
 
 def _today() -> str:
