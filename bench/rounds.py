@@ -13,7 +13,7 @@ from msgspec import Struct
 from bench.ground import Ground
 from bench.sides import Side
 
-CONNECTIONS = {1: 64, 100: 32, 1_000: 16, 10_000: 8}
+CONNECTIONS = {1: 64, 100: 32, 1_000: 16, 10_000: 4}
 """By events a request: enough to keep two gateways busy, few enough that a latency is not a queue's."""
 
 

@@ -102,17 +102,15 @@ def section(varied: dict[str, dict[int, Figures]], sample: int) -> Section:
                 name,
                 "events/s",
                 {
-                    "gateway": [(float(count), figures["gateway_events_s"]) for count, figures in of.items()],
-                    "one worker": [
-                        (float(count), figures["worker_events_s"]) for count, figures in of.items()
-                    ],
+                    "gateway": _line(of, "gateway_events_s"),
+                    "one worker": _line(of, "worker_events_s"),
                 },
             )
             for name, of in varied.items()
         ],
         notes=[
-            f"Each line is a fresh system, measured once: requests of {SIZE} events, one worker. Where events "
-            f"are not what is varied, {sample:,} wait for the worker.",
+            f"Each line is a fresh system, measured once: requests of {SIZE} events, one worker. "
+            f"Where events are not what is varied, {sample:,} wait for the worker.",
             "Flat lines mean that the cost of an event does not depend on what is varied. Rows stored before "
             "are copies of events with ids of their own, received over the 90 days before.",
         ],
@@ -122,3 +120,7 @@ def section(varied: dict[str, dict[int, Figures]], sample: int) -> Section:
 def _table(name: str, of: dict[int, Figures]) -> Table:
     rows: list[list[Cell]] = [[count, *(figures[each] for each in COLUMNS)] for count, figures in of.items()]
     return Table([name, *COLUMNS.values()], rows, f"By {name}")
+
+
+def _line(of: dict[int, Figures], figure: str) -> list[tuple[float, float]]:
+    return [(float(count), figures[figure]) for count, figures in of.items()]
