@@ -1,8 +1,12 @@
 """What both sides stand on: one real Kafka, Postgres and Redis, with a tenant whose token may send much."""
 
 import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Self
 
 from bench.processes import Group, Running, cpu_s
@@ -19,6 +23,17 @@ PEER_TOPIC = "bench.peer"
 CLIENT_ID = 3
 REQUESTS_MINUTE = 1_000_000_000
 """Far above what any server takes, and still decided as every limit over 1,000 a minute is."""
+
+
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """Give a new directory that is removed at the end. Others may pass through it: Postgres is not root."""
+    home = Path(mkdtemp(prefix="penstock-bench-"))
+    home.chmod(0o711)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench import recorded
-from bench.ground import Ground
+from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.programs import build
 from bench.rounds import Round, interleave, measure
@@ -22,6 +20,7 @@ BEST_SERVER = "granian"
 ROUNDS = 3
 ROUND_S = 2.5
 WARM_S = 1.0
+BUSY_MIN = 1.0
 BUDGET_S = 75.0
 """After the programs are built; on a busy machine rounds are left out to keep to it."""
 
@@ -35,6 +34,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=ROUND_S, help="of one round")
     parser.add_argument("--record", action="store_true", help="make this run the one that later ones meet")
     options = parser.parse_args()
+    busy = os.getloadavg()[0]
+    if busy > BUSY_MIN:
+        _say(f"others use this machine (load average {busy:.1f}): the figures are not to be relied on")
     try:
         rounds = run(options.server, options.processes, options.rounds, options.seconds)
     except ServerFailed as error:
@@ -44,7 +46,8 @@ def main() -> int:
     now = ratios(summed, f"{options.server}-{options.processes}", "peer")
     _compare(now)
     if options.record:
-        recorded.write(recorded.Recorded(_today(), options.server, os.cpu_count() or 1, _rounded(now)))
+        cores = os.cpu_count() or 1
+        recorded.write(recorded.Recorded(_today(), options.server, cores, busy, _rounded(now)))
     print(json.dumps(last_line(summed, now, rounds)))
     return 0
 
@@ -54,8 +57,8 @@ def run(server: str, processes: int, rounds: int, seconds: float) -> list[Round]
     load, peer = build("load"), build("peer")
     until = time.monotonic() + BUDGET_S
     with (
-        TemporaryDirectory(prefix="penstock-bench-") as home,
-        Ground.start(Path(home)) as ground,
+        new_home() as home,
+        Ground.start(home) as ground,
         Group(ground.home / "log") as group,
     ):
         sides = (

@@ -1,11 +1,8 @@
-"""What a section of the bench is given: programs, a directory, its scale, and a voice."""
+"""What a section of the bench is given: programs, its scale, and a voice."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,14 +23,3 @@ class Use:
     def scaled(self, full: T, small: T) -> T:
         """Return the value for this run's scale."""
         return full if self.full else small
-
-    @contextmanager
-    def home(self) -> Iterator[Path]:
-        """Give a new directory that is removed at the end; Postgres's own, too, where it lies elsewhere."""
-        home = Path(mkdtemp(prefix="penstock-bench-"))
-        try:
-            yield home
-        finally:
-            database = (home / "postgres").resolve()
-            shutil.rmtree(database, ignore_errors=True)
-            shutil.rmtree(home, ignore_errors=True)

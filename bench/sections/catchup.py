@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-from bench.ground import Ground
+from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Section, Table
 from bench.rounds import load_arguments
@@ -24,7 +24,7 @@ PATIENCE = 20.0
 def run(use: Use) -> Section:
     """Offer a steady load, stop ClickHouse, start it again, and watch the backlog."""
     offered, outage_s = use.scaled(3_000, 1_000), use.scaled(use.minutes * 60, 10.0)
-    with use.home() as home, Ground.start(home) as ground, Group(home / "log") as group:
+    with new_home() as home, Ground.start(home) as ground, Group(home / "log") as group:
         side = start_ours(ground, group, server=use.server, processes=use.processes)
         warehouse = Warehouse.start(ground, group)
         warehouse.start_workers(2)

@@ -2,7 +2,7 @@
 
 import time
 
-from bench.ground import Ground
+from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Chart, Section, Table, number
 from bench.rounds import load_arguments, run_load
@@ -23,6 +23,7 @@ COLUMNS = {
     "fresh_p50_s": "freshness p50 s",
     "fresh_p99_s": "freshness p99 s",
     "request_p99_ms": "request p99 ms",
+    "missing": "not yet queryable",
 }
 
 Step = dict[str, float]
@@ -32,12 +33,12 @@ def run(use: Use) -> Section:
     """Offer more and more, to the production shape and to the embedded one."""
     seconds = use.scaled(30.0, 6.0)
     by_shape: dict[str, list[Step]] = {}
-    with use.home() as home, Ground.start(home) as ground, Group(home / "log") as group:
+    with new_home() as home, Ground.start(home) as ground, Group(home / "log") as group:
         side = start_ours(ground, group, server=use.server, processes=use.processes)
         warehouse = Warehouse.start(ground, group)
         warehouse.start_workers(2)
         by_shape["production shape"] = offer_more(use, "production", side, warehouse, seconds)
-    with use.home() as home, Ground.embedded(home) as ground, Group(home / "log") as group:
+    with new_home() as home, Ground.embedded(home) as ground, Group(home / "log") as group:
         side = start_ours(ground, group, server=use.server, processes=1)
         warehouse = Warehouse.start(ground, group)
         warehouse.start_workers(1)
@@ -60,8 +61,9 @@ def offer_more(use: Use, shape: str, side: Side, warehouse: Warehouse, seconds: 
 
 
 def broken(step: Step) -> bool:
-    """Tell whether a step got less than it offered, or rows came too late."""
-    return step["acked_s"] < step["offered_s"] * KEPT_UP_MIN or step["fresh_p99_s"] > BROKEN_P99_S
+    """Tell whether a step got less than it offered, or rows came too late or not at all in time."""
+    late = step["fresh_p99_s"] > BROKEN_P99_S or step["missing"] > 0
+    return late or step["acked_s"] < step["offered_s"] * KEPT_UP_MIN
 
 
 def offer(use: Use, side: Side, warehouse: Warehouse, offered: int, seconds: float) -> Step:
@@ -72,6 +74,7 @@ def offer(use: Use, side: Side, warehouse: Warehouse, offered: int, seconds: flo
     deadline = time.monotonic() + WAIT_S
     while warehouse.events() < before + report["acked_events"] and time.monotonic() < deadline:
         time.sleep(LOOK_S)
+    missing = before + report["acked_events"] - warehouse.events()
     (late,) = warehouse.query(
         "SELECT quantiles(0.5, 0.99)(dateDiff('millisecond', received_at, stored_at)) AS ms FROM events "
         f"WHERE received_at >= fromUnixTimestamp64Milli({began_ms})"
@@ -82,6 +85,7 @@ def offer(use: Use, side: Side, warehouse: Warehouse, offered: int, seconds: flo
         "fresh_p50_s": late["ms"][0] / 1000,
         "fresh_p99_s": late["ms"][1] / 1000,
         "request_p99_ms": report["latency_ms"]["p99"],
+        "missing": float(max(0, missing)),
     }
 
 
@@ -117,8 +121,9 @@ def section(by_shape: dict[str, list[Step]], seconds: float) -> Section:
             "or not earlier ones were answered; the wait for a free connection is in a request's latency.",
             "Freshness of a row is `stored_at` (set by ClickHouse in the insert that makes it queryable) "
             "less `received_at` (set by the gateway), over all rows of the step.",
-            f"A step is broken when less than {KEPT_UP_MIN:.0%} of the offer is acknowledged in its time, or "
-            f"p99 is over {BROKEN_P99_S:g} s. All processes share this machine's cores.",
+            f"A step is broken when less than {KEPT_UP_MIN:.0%} of the offer is acknowledged in its time, p99 "
+            f"is over {BROKEN_P99_S:g} s, or rows are missing {WAIT_S:g} s after its end. All processes share "
+            "this machine's cores.",
         ],
     )
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bench.ground import Ground
+from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Chart, Section, Table, number, spread
 from bench.rounds import CONNECTIONS, Round, interleave, measure
@@ -32,7 +32,7 @@ COLUMNS = {
 def run(use: Use) -> Section:
     """Load every side with every size, in turns."""
     rounds_count, seconds = use.scaled(5, 2), use.scaled(4.0, 1.5)
-    with use.home() as home, Ground.start(home) as ground, Group(home / "log") as group:
+    with new_home() as home, Ground.start(home) as ground, Group(home / "log") as group:
         sides = start_all(use, ground, group)
         for side in sides:
             measure(ground, use.load, side, SIZES[0], WARM_S)

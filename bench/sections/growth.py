@@ -1,6 +1,6 @@
 """Cost as work grows: events, partitions, tenants, and a table that is large already."""
 
-from bench.ground import Ground
+from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Cell, Chart, Section, Table
 from bench.rounds import measure
@@ -49,7 +49,7 @@ def run(use: Use) -> Section:
 def _one(use: Use, events: int, *, partitions: int, tenants: int, stored: int = 0) -> Figures:
     """Measure gateway and worker once, on a system of its own."""
     with (
-        use.home() as home,
+        new_home() as home,
         Ground.start(home, partitions=partitions, tenants=tenants) as ground,
         Group(home / "log") as group,
     ):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from bench.ground import Ground
+from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Cell, Section, Table, spread
 from bench.rounds import load_arguments, run_load
@@ -36,7 +36,7 @@ Costs = dict[str, list[float]]
 def run(use: Use) -> Section:
     """Have a gateway publish events, then walk them through the pipeline here."""
     requests = use.scaled(4_000, 800)
-    with use.home() as home, Ground.start(home) as ground, Group(home / "log") as group:
+    with new_home() as home, Ground.start(home) as ground, Group(home / "log") as group:
         side = start_ours(ground, group, server=use.server, processes=1)
         run_load(
             use.load,

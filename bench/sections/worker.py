@@ -2,7 +2,7 @@
 
 import time
 
-from bench.ground import Ground
+from bench.ground import Ground, new_home
 from bench.processes import Group, cpu_s
 from bench.report import Section, Table, spread
 from bench.rounds import load_arguments, run_load
@@ -28,7 +28,7 @@ def run(use: Use) -> Section:
     """Let Kafka fill up, then let one worker, and then two, empty it."""
     events, repetitions = use.scaled(500_000, 60_000), use.scaled(3, 1)
     taken: dict[int, list[dict[str, float]]] = {1: [], 2: []}
-    with use.home() as home, Ground.start(home) as ground, Group(home / "log") as group:
+    with new_home() as home, Ground.start(home) as ground, Group(home / "log") as group:
         side = start_ours(ground, group, server=use.server, processes=use.processes)
         warehouse = Warehouse.start(ground, group)
         for number in range(1, repetitions + 1):
