@@ -37,20 +37,23 @@ def main() -> int:
     names = options.sections.split(",")
     if unknown := set(names) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    path = options.var / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
     try:
-        made = run(options, names)
+        made = run(options, names, path)
     except ServerFailed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    path = save(made, options.var)
     if options.write_docs:
         pages.write(made)
     print(f"bench: {path}")
     return 0
 
 
-def run(options: argparse.Namespace, names: list[str]) -> Run:
-    """Run the sections named, and print each one's tables when it is done. Raises ServerFailed."""
+def run(options: argparse.Namespace, names: list[str], path: Path) -> Run:
+    """Run the sections named; print each one's tables, and save what there is, when it is done.
+
+    Raises ServerFailed, and RuntimeError where a section could not be measured.
+    """
     use = Use(
         load=build("load"),
         peer=build("peer"),
@@ -60,23 +63,26 @@ def run(options: argparse.Namespace, names: list[str]) -> Run:
         processes=options.processes,
         say=_progress,
     )
-    machine = describe()
-    sections: list[Section] = []
-    for number, name in enumerate(names, 1):
+    # Now, not one by one: a run takes long, and the code may change under it.
+    sections = {name: import_module(f"bench.sections.{name}") for name in names}
+    command = f"make bench SCALE={options.scale} SECTIONS={','.join(names)}"
+    made = Run(command, describe(), [])
+    for number, (name, module) in enumerate(sections.items(), 1):
         _progress(f"section {number}/{len(names)}: {name}")
-        section: Section = import_module(f"bench.sections.{name}").run(use)
+        section: Section = module.run(use)
         print(f"\n## {section.title}\n")
         print("\n\n".join([*map(markdown, section.tables), *section.notes]), flush=True)
-        sections.append(section)
-    return Run(f"make bench SCALE={options.scale} SECTIONS={','.join(names)}", machine, sections)
+        made.sections.append(section)
+        save(made, path)
+    return made
 
 
-def save(made: Run, directory: Path) -> Path:
-    """Write the run where later ones do not overwrite it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(made)) + b"\n")
-    return path
+def save(made: Run, path: Path) -> None:
+    """Write the run, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(made)) + b"\n")
+    unfinished.rename(path)
 
 
 def _progress(line: str) -> None:

@@ -121,9 +121,9 @@ def section(by_shape: dict[str, list[Step]], seconds: float) -> Section:
             "or not earlier ones were answered; the wait for a free connection is in a request's latency.",
             "Freshness of a row is `stored_at` (set by ClickHouse in the insert that makes it queryable) "
             "less `received_at` (set by the gateway), over all rows of the step.",
-            f"A step is broken when less than {KEPT_UP_MIN:.0%} of the offer is acknowledged in its time, p99 "
-            f"is over {BROKEN_P99_S:g} s, or rows are missing {WAIT_S:g} s after its end. All processes share "
-            "this machine's cores.",
+            f"A step is broken when less than {KEPT_UP_MIN:.0%} of the offer is acknowledged in its time, "
+            f"p99 is over {BROKEN_P99_S:g} s, or rows are missing {WAIT_S:g} s after its end. All processes "
+            "share this machine's cores.",
         ],
     )
 
