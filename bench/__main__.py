@@ -11,10 +11,10 @@ import msgspec
 
 from bench import pages
 from bench.machine import describe
+from bench.processes import end_on_sigterm
 from bench.programs import build
 from bench.report import Run, Section, markdown
 from bench.use import Use
-from deploy.dev.server import ServerFailed
 
 SECTIONS = ("gateway", "stages", "worker", "freshness", "catchup", "growth")
 
@@ -37,10 +37,11 @@ def main() -> int:
     names = options.sections.split(",")
     if unknown := set(names) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    end_on_sigterm()
     path = options.var / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
     try:
         made = run(options, names, path)
-    except ServerFailed as error:
+    except RuntimeError as error:  # ServerFailed is one
         print(f"bench: {error}", file=sys.stderr)
         return 1
     if options.write_docs:

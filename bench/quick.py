@@ -8,13 +8,12 @@ import time
 
 from bench import recorded
 from bench.ground import Ground, new_home
-from bench.processes import Group
+from bench.processes import Group, end_on_sigterm
 from bench.programs import build
 from bench.report import Cell, Table, markdown, number, spread
 from bench.rounds import Round, interleave, measure
 from bench.sides import start_ours, start_peer
 from bench.spread import Spreads, ratios, spreads
-from deploy.dev.server import ServerFailed
 
 SIZES = (1, 100, 1_000)
 COLUMNS = {"events_s": "events/s", "p99_ms": "p99 ms", "cpu_s_per_million_events": "CPU s per 1M events"}
@@ -36,12 +35,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=ROUND_S, help="of one round")
     parser.add_argument("--record", action="store_true", help="make this run the one that later ones meet")
     options = parser.parse_args()
+    end_on_sigterm()
     busy = os.getloadavg()[0]
     if busy > BUSY_MIN:
         _say(f"the machine was busy just now (load average {busy:.1f}): do not rely on the figures")
     try:
         rounds = run(options.server, options.processes, options.rounds, options.seconds)
-    except ServerFailed as error:
+    except RuntimeError as error:  # ServerFailed is one
         print(f"bench: {error}", file=sys.stderr)
         return 1
     summed = spreads(rounds)

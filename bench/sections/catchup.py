@@ -14,8 +14,8 @@ from schemas.topics import RAW
 
 REQUEST_EVENTS = 100
 LOOK_S = 1.0
-NEAR_S = 3.0
-"""Caught up: the backlog is what comes in within so many seconds."""
+NEAR_S = 1.0
+"""Caught up: no more is waiting than before the outage, and what comes in within so many seconds."""
 
 PATIENCE = 20.0
 """The wait for catching up, in lengths of the outage."""
@@ -39,30 +39,50 @@ def run(use: Use) -> Section:
 
 
 def _outage(use: Use, warehouse: Warehouse, offered: int, outage_s: float) -> dict[str, float]:
-    time.sleep(outage_s / 10)
+    usual = _usual(warehouse, max(outage_s / 10, 5.0))
     warehouse.stop()
     use.say(f"catchup: ClickHouse is away for {outage_s:.0f} s, {offered:,} events/s come in")
     time.sleep(outage_s)
     warehouse.come_back()
     back = time.monotonic()
-    stored, published = warehouse.events(), warehouse.ground.records(RAW)
-    backlog = published - stored
+    stored = warehouse.events()
+    backlog = _behind(warehouse)
     now, at = stored, back
-    while warehouse.ground.records(RAW) - now > offered * NEAR_S:
+    while (behind := _behind(warehouse)) > usual + offered * NEAR_S:
         time.sleep(LOOK_S)
         now, at = warehouse.events(), time.monotonic()
         if at - back > outage_s * PATIENCE:
-            raise RuntimeError(f"still {warehouse.ground.records(RAW) - now:,} events behind; not caught up")
+            raise RuntimeError(f"still {behind:,} events behind, {usual:,} were usual: not caught up")
+    lasted_s = max(at - back, LOOK_S)
     return {
+        "usual_backlog_events": float(usual),
         "backlog_events": float(backlog),
         "caught_up_s": at - back,
-        "stored_events_s": (now - stored) / max(at - back, LOOK_S),
-        "gained_events_s": backlog / max(at - back, LOOK_S),
+        "stored_events_s": (now - stored) / lasted_s,
+        "gained_events_s": backlog / lasted_s,
     }
+
+
+def _usual(warehouse: Warehouse, seconds: float) -> int:
+    """Return the largest backlog of some seconds in which all is well, the first of which do not count."""
+    time.sleep(seconds)
+    until = time.monotonic() + seconds
+    seen = [_behind(warehouse)]
+    while time.monotonic() < until:
+        time.sleep(LOOK_S)
+        seen.append(_behind(warehouse))
+    return max(seen)
+
+
+def _behind(warehouse: Warehouse) -> int:
+    """Return how many events are in Kafka and not yet queryable."""
+    stored = warehouse.events()
+    return warehouse.ground.records(RAW) - stored
 
 
 def section(figures: dict[str, float], offered: int, outage_s: float) -> Section:
     """Make the table."""
+    usual = round(figures["usual_backlog_events"])
     return Section(
         name="catchup",
         title="Catching up after an outage of ClickHouse",
@@ -82,8 +102,9 @@ def section(figures: dict[str, float], offered: int, outage_s: float) -> Section
             )
         ],
         notes=[
-            "Two workers; the load goes on all the while, and the gateway acknowledges all the while. Caught "
-            f"up means that no more waits than comes in within {NEAR_S:g} s. `stored events/s` counts from "
-            "the moment ClickHouse serves again, so the workers' pauses between attempts are in it.",
+            "Two workers; the load goes on all the while, and the gateway acknowledges all the while. "
+            f"Caught up: no more waits than at most before the outage ({usual:,} events) and what comes in "
+            f"within {NEAR_S:g} s. `stored events/s` counts from the moment ClickHouse serves again, so the "
+            "workers' pauses between attempts are in it.",
         ],
     )
