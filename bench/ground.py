@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Self
 
+from bench.patience import patiently
 from bench.processes import Group, Running, cpu_s
 from bus import open_bus
 from bus.kafka.topics import create_topics
@@ -85,7 +86,7 @@ class Ground:
 
     def records(self, topic: str = RAW) -> int:
         """Return how many records `topic` has, by its end offsets."""
-        return asyncio.run(end_offsets(self.settings, topic))
+        return patiently(lambda: asyncio.run(end_offsets(self.settings, topic)))
 
     def kafka_cpu_s(self) -> float:
         """Return the CPU seconds of the broker so far."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 from msgspec.structs import replace
 
 from bench.ground import Ground
+from bench.patience import patiently
 from bench.processes import Group, Running, cpu_s
 from bench.sides import maker
 from deploy.dev.plan import clickhouse
@@ -48,7 +49,7 @@ class Warehouse:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Ask it. Raises StoreUnavailable."""
-        return asyncio.run(_query(self.settings, sql))
+        return patiently(lambda: asyncio.run(_query(self.settings, sql)))
 
     def execute(self, sql: str) -> None:
         """Have it do something that may take minutes."""

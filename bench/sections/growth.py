@@ -10,7 +10,9 @@ from bench.use import Use
 from bench.warehouse import Warehouse
 
 SIZE = 100
-FILL_ROWS = 1_000_000
+FILL_ROWS = 500_000
+SPREAD_S = 90 * 24 * 3_600
+"""Over which the rows that were there before are spread."""
 
 COLUMNS = {
     "gateway_events_s": "gateway events/s",
@@ -78,13 +80,13 @@ def fill_table(use: Use, warehouse: Warehouse, rows: int) -> None:
     """Copy stored events, each with an id and coordinates of its own, until the table has that many more."""
     for begun in range(0, rows, FILL_ROWS):
         warehouse.execute(
-            "INSERT INTO events SELECT * REPLACE (generateUUIDv4() AS event_id, 'bench.filled' AS topic, "
-            f"{begun} + rowNumberInAllBlocks() AS ko, "
-            "received_at - toIntervalSecond(rowNumberInAllBlocks() % 7776000) AS received_at) "
+            "INSERT INTO events SELECT some.* REPLACE (generateUUIDv4() AS event_id, "
+            f"'bench.filled' AS topic, {begun} + rowNumberInAllBlocks() AS ko, received_at - "
+            f"toIntervalSecond(({begun} + rowNumberInAllBlocks()) % {SPREAD_S}) AS received_at) "
             "FROM (SELECT * FROM events WHERE topic = 'events.raw' LIMIT 10000) AS some "
             f"CROSS JOIN numbers({min(FILL_ROWS, rows - begun) // 10_000}) AS times"
         )
-        if begun % (10 * FILL_ROWS) == 0:
+        if begun % (20 * FILL_ROWS) == 0:
             use.say(f"growth: {begun:,} of {rows:,} rows are in the table")
 
 
