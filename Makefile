@@ -18,13 +18,15 @@ SUM := $(shell cat requirements.lock requirements-dev.lock | cksum | cut -d ' ' 
 INSTALLED := $(VENV)/.penstock-$(SUM)
 INSTALLED_DEV := $(VENV)/.penstock-dev-$(SUM)
 
-.PHONY: help run stack chaos bench-quick test check fmt docs tools lock clean
+.PHONY: help run stack chaos bench bench-quick bench-docs test check fmt docs tools lock clean
 
 help:
 	@echo "make run      the whole system in the foreground  PORT=$(PORT) API_PORT=PORT+1 VAR=$(VAR) WORKERS=1 GATEWAYS=$(GATEWAYS)"
 	@echo "make stack    the production shape here: Kafka, Postgres, Redis (after make tools)  PORT VAR WORKERS=2 GATEWAYS"
 	@echo "make chaos    load over make stack while parts are killed, frozen and cut off  MINUTES=$(MINUTES) SEED"
-	@echo "make bench-quick  the gateway beside the peer in 90 s, after the first build; needs Go  SERVER RECORD=1 to record it"
+	@echo "make bench    all figures, charts and one JSON file in $(VAR)/bench; half an hour, needs Go  SECTIONS SCALE=small MINUTES"
+	@echo "make bench-quick  the gateway beside its peer in 90 s after the first build  SERVER=granian RECORD=1"
+	@echo "make bench-docs   write docs/performance.md from the JSON file FROM of a run"
 	@echo "make test     every test, with a real Kafka, Postgres and Redis where they can be had"
 	@echo "make check    style, types, the direction of imports, generated documents"
 	@echo "make tools    fetch what the live tests start: Kafka, Postgres, Redis"
@@ -44,9 +46,16 @@ chaos: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools
 	@exec $(RUN) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+bench: $(INSTALLED_DEV)
+	@$(RUN) -m deploy.dev.tools
+	@exec $(RUN) -m bench --var "$(VAR)/bench" --minutes $(MINUTES) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SCALE),--scale $(SCALE)) $(if $(SERVER),--server $(SERVER))
+
 bench-quick: $(INSTALLED_DEV)
-	@$(RUN) -m deploy.dev.tools >&2
+	@$(RUN) -m deploy.dev.tools
 	@exec $(RUN) -m bench.quick $(if $(SERVER),--server $(SERVER)) $(if $(RECORD),--record)
+
+bench-docs: $(INSTALLED_DEV)
+	@$(RUN) -m bench --from "$(FROM)"
 
 test: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools || echo "make test: without these tools the live tests are skipped"

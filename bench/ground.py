@@ -1,11 +1,15 @@
 """What both sides stand on: one real Kafka, Postgres and Redis, with a tenant whose token may send much."""
 
 import asyncio
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Self
 
+from bench.patience import patiently
 from bench.processes import Group, Running, cpu_s
 from bus import open_bus
 from bus.kafka.topics import create_topics
@@ -22,6 +26,17 @@ REQUESTS_MINUTE = 1_000_000_000
 """Far above what any server takes, and still decided as every limit over 1,000 a minute is."""
 
 
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """Give a new directory that is removed at the end. Others may pass through it: Postgres is not root."""
+    home = Path(mkdtemp(prefix="penstock-bench-"))
+    home.chmod(0o711)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class Ground:
     """The running servers; `settings` reach them, `tokens` is a file with one secret a line."""
@@ -29,7 +44,7 @@ class Ground:
     home: Path
     settings: Settings
     tokens: Path
-    broker: Running
+    broker: Running | None
     group: Group
 
     @classmethod
@@ -55,6 +70,14 @@ class Ground:
             raise
         return cls(home, settings, tokens, broker, group)
 
+    @classmethod
+    def embedded(cls, home: Path) -> Self:
+        """Prepare the embedded default, which needs no server: SQLite for bus and registry."""
+        settings = Settings(home=str(home))
+        tokens = home / "tokens.txt"
+        tokens.write_text("\n".join(asyncio.run(_prepare_registry(settings, 1))) + "\n")
+        return cls(home, settings, tokens, None, Group(home / "log"))
+
     def __enter__(self) -> Self:
         return self
 
@@ -63,21 +86,11 @@ class Ground:
 
     def records(self, topic: str = RAW) -> int:
         """Return how many records `topic` has, by its end offsets."""
-        return asyncio.run(end_offsets(self.settings, topic))
+        return patiently(lambda: asyncio.run(end_offsets(self.settings, topic)))
 
     def kafka_cpu_s(self) -> float:
         """Return the CPU seconds of the broker so far."""
-        return cpu_s([self.broker.pid])
-
-    def urls(self) -> Mapping[str, str]:
-        """Return the settings that reach the servers, as `deploy/dev/plan.py` takes them."""
-        chosen = self.settings
-        return {
-            "bus_url": chosen.bus_url,
-            "registry_url": chosen.registry_url,
-            "keys_url": chosen.keys_url,
-            "bus_partitions": str(chosen.bus_partitions),
-        }
+        return cpu_s([self.broker.pid]) if self.broker is not None else 0.0
 
 
 async def end_offsets(settings: Settings, topic: str) -> int:
@@ -88,6 +101,10 @@ async def end_offsets(settings: Settings, topic: str) -> int:
 
 async def _prepare(settings: Settings, tenants: int) -> list[str]:
     await create_topics(settings, (*ALL, PEER_TOPIC))
+    return await _prepare_registry(settings, tenants)
+
+
+async def _prepare_registry(settings: Settings, tenants: int) -> list[str]:
     await migrate_registry(settings)
     return await add_tokens(settings, tenants)
 
@@ -100,11 +117,7 @@ async def add_tokens(settings: Settings, tenants: int) -> list[str]:
         for number in range(tenants):
             tenant = await registry.add_tenant(f"bench-{number}", f"Bench {number}")
             _, secret = await registry.add_token(
-                tenant.id,
-                "relo",
-                scopes=("write",),
-                client_ids=(CLIENT_ID,),
-                limits={"relo.batch": REQUESTS_MINUTE},
+                tenant.id, "relo", scopes=("write",), client_ids=(CLIENT_ID,), limits=limits
             )
             secrets.append(secret)
     return secrets

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
@@ -105,11 +105,6 @@ def _status_kb(pid: int, name: str) -> int:
     return 0
 
 
-def wait_until(condition: object, *, seconds: float, what: str) -> None:
-    """Return when `condition()` is true. Raises TimeoutError that names `what`."""
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
-        time.sleep(0.05)
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as an exception, so that what it started is stopped and removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -5,23 +5,23 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench import recorded
-from bench.ground import Ground
-from bench.processes import Group
+from bench.ground import Ground, new_home
+from bench.processes import Group, end_on_sigterm
 from bench.programs import build
+from bench.report import Cell, Table, markdown, number, spread
 from bench.rounds import Round, interleave, measure
 from bench.sides import start_ours, start_peer
 from bench.spread import Spreads, ratios, spreads
-from deploy.dev.server import ServerFailed
 
 SIZES = (1, 100, 1_000)
+COLUMNS = {"events_s": "events/s", "p99_ms": "p99 ms", "cpu_s_per_million_events": "CPU s per 1M events"}
 BEST_SERVER = "granian"
 ROUNDS = 3
 ROUND_S = 2.5
 WARM_S = 1.0
+BUSY_MIN = 1.0
 BUDGET_S = 75.0
 """After the programs are built; on a busy machine rounds are left out to keep to it."""
 
@@ -35,16 +35,22 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=ROUND_S, help="of one round")
     parser.add_argument("--record", action="store_true", help="make this run the one that later ones meet")
     options = parser.parse_args()
+    end_on_sigterm()
+    busy = os.getloadavg()[0]
+    if busy > BUSY_MIN:
+        _say(f"the machine was busy just now (load average {busy:.1f}): do not rely on the figures")
     try:
         rounds = run(options.server, options.processes, options.rounds, options.seconds)
-    except ServerFailed as error:
+    except RuntimeError as error:  # ServerFailed is one
         print(f"bench: {error}", file=sys.stderr)
         return 1
     summed = spreads(rounds)
     now = ratios(summed, f"{options.server}-{options.processes}", "peer")
+    _say(markdown(_table(summed, now)))
     _compare(now)
     if options.record:
-        recorded.write(recorded.Recorded(_today(), options.server, os.cpu_count() or 1, _rounded(now)))
+        cores = os.cpu_count() or 1
+        recorded.write(recorded.Recorded(_today(), options.server, cores, busy, _rounded(now)))
     print(json.dumps(last_line(summed, now, rounds)))
     return 0
 
@@ -54,8 +60,8 @@ def run(server: str, processes: int, rounds: int, seconds: float) -> list[Round]
     load, peer = build("load"), build("peer")
     until = time.monotonic() + BUDGET_S
     with (
-        TemporaryDirectory(prefix="penstock-bench-") as home,
-        Ground.start(Path(home)) as ground,
+        new_home() as home,
+        Ground.start(home) as ground,
         Group(ground.home / "log") as group,
     ):
         sides = (
@@ -81,8 +87,23 @@ def last_line(summed: Spreads, now: dict[int, float], rounds: list[Round]) -> di
         "peer_events_s": {
             str(size): round(figures["events_s"].median) for size, figures in summed["peer"].items()
         },
-        "landed_equals_acked": all(took.landed == took.acked and not took.failed for took in rounds),
+        "landed_equals_acked": all(took.landed == took.acked for took in rounds),
     }
+
+
+def _table(summed: Spreads, now: dict[int, float]) -> Table:
+    """Lay out both sides; CPU an event is what a busy machine disturbs least."""
+    rows: list[list[Cell]] = [
+        [
+            side,
+            size,
+            *(spread(figures[name]) for name in COLUMNS),
+            number(now[size]) if side != "peer" else "",
+        ]
+        for size in now
+        for side, figures in ((side, sizes[size]) for side, sizes in summed.items())
+    ]
+    return Table(["side", "events a request", *COLUMNS.values(), "of the peer"], rows)
 
 
 def _compare(now: dict[int, float]) -> None:
@@ -91,19 +112,17 @@ def _compare(now: dict[int, float]) -> None:
         _say("nothing is recorded yet: `make bench-quick RECORD=1` records this machine's ratios")
         return
     fell = recorded.fallen(before.ratio_to_peer, now)
-    print(
-        f"compared with {before.on} ({before.server}, {before.cores} cores): {'FELL' if fell else 'nothing fell'}"
-    )
-    for sentence in fell:
-        print(f"  {sentence}")
-
-
-def _rounded(now: dict[int, float]) -> dict[int, float]:
-    return {size: round(ratio, 3) for size, ratio in now.items()}
+    _say(f"compared with {before.on} ({before.server}, {before.cores} cores):")
+    for sentence in fell or ["nothing fell"]:
+        _say(f"  {sentence}")
 
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _rounded(now: dict[int, float]) -> dict[int, float]:
+    return {size: round(ratio, 3) for size, ratio in now.items()}
 
 
 def _today() -> str:

@@ -12,11 +12,12 @@ FALL_MIN = 0.15
 
 
 class Recorded(Struct):
-    """What bench/recorded.json holds."""
+    """What bench/recorded.json holds. `load_average` before the run tells whether it was alone."""
 
     on: str
     server: str
     cores: int
+    load_average: float
     ratio_to_peer: dict[int, float]
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from bench.ground import Ground
 from bench.sides import Side
 
-CONNECTIONS = {1: 64, 100: 32, 1_000: 16, 10_000: 8}
+CONNECTIONS = {1: 64, 100: 32, 1_000: 16, 10_000: 4}
 """By events a request: enough to keep two gateways busy, few enough that a latency is not a queue's."""
 
 
@@ -52,7 +52,7 @@ def measure(ground: Ground, program: Path, side: Side, events: int, seconds: flo
     before = ground.records(side.topic), side.cpu_s(), ground.kafka_cpu_s()
     report = run_load(program, load_arguments(side, events, seconds))
     cpu_s, kafka_cpu_s = side.cpu_s() - before[1], ground.kafka_cpu_s() - before[2]
-    acked = report["acked_events"]
+    acked, lasted_s = report["acked_events"], max(report["seconds"], seconds)
     return Round(
         side=side.name,
         events_per_request=events,
@@ -60,12 +60,14 @@ def measure(ground: Ground, program: Path, side: Side, events: int, seconds: flo
         landed=ground.records(side.topic) - before[0],
         failed=report["failed"],
         figures={
-            "events_s": acked / report["seconds"],
-            "requests_s": report["requests"] / report["seconds"],
+            "events_s": acked / lasted_s,
+            "requests_s": report["requests"] / lasted_s,
             **{f"{name}_ms": value for name, value in report["latency_ms"].items()},
             "cpu_s_per_million_events": cpu_s * 1e6 / max(acked, 1),
             "rss_mb": side.rss_peak_mb(),
             "kafka_cpu_s_per_million_events": kafka_cpu_s * 1e6 / max(acked, 1),
+            "cores": cpu_s / lasted_s,
+            "kafka_cores": kafka_cpu_s / lasted_s,
             "load_cpu_s_per_million_requests": report["cpu_s"] * 1e6 / max(report["requests"], 1),
         },
     )

@@ -12,6 +12,7 @@ from bench.processes import Group, cpu_s, family, forget_rss_peak, rss_peak_mb
 from deploy.dev.plan import Maker, environment
 from deploy.dev.rundir import Ports
 from deploy.dev.server import Server, accepts, free_ports
+from schemas.settings import Settings
 from schemas.topics import RAW
 
 PEER_CONFIG = Path(__file__).with_name("peer") / "peer.yaml"
@@ -46,14 +47,18 @@ class Side:
 def start_ours(ground: Ground, group: Group, *, server: str, processes: int) -> Side:
     """Start that many gateways on one port. Raises ServerFailed."""
     port, *admin = free_ports(1 + processes)
-    ports = Ports(gateway=port, api=0, clickhouse=0, admin={})
-    settings = replace(ground.settings, server=server)
-    make = Maker(environment(settings, ports, ground.home, ground.urls()))
+    make = maker(replace(ground.settings, server=server), port)
     words = ("gateway", "--reuse-port") if processes > 1 else ("gateway",)
     name = f"{server}-{processes}"
     parts = [make.part(f"{name}-{number}", words, one) for number, one in enumerate(admin, 1)]
     pids = [group.start(part).pid for part in parts]
     return Side(name, port, RAW, pids, ("-tokens", str(ground.tokens)))
+
+
+def maker(settings: Settings, port: int = 0) -> Maker:
+    """Return what describes our own processes, as a supervisor would start them."""
+    ports = Ports(gateway=port, api=0, clickhouse=0, admin={})
+    return Maker(environment(settings, ports, Path(settings.home), {}))
 
 
 def start_peer(ground: Ground, group: Group, program: Path, *, config: str | None = None) -> Side:

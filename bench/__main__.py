@@ -1,0 +1,94 @@
+"""`make bench`: runs the sections one after another; one table, one JSON file, charts, and the page."""
+
+import argparse
+import os
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+
+from bench import pages
+from bench.machine import describe
+from bench.processes import end_on_sigterm
+from bench.programs import build
+from bench.report import Run, Section, markdown
+from bench.use import Use
+
+SECTIONS = ("gateway", "stages", "worker", "freshness", "catchup", "growth")
+
+
+def main() -> int:
+    """Read the command line, run, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--sections", default=",".join(SECTIONS), help="by comma")
+    parser.add_argument("--scale", choices=("full", "small"), default="full")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of the outage in `catchup`")
+    parser.add_argument("--server", choices=("hypercorn", "granian"), default="granian")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--var", type=Path, default=Path("var/bench"))
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its charts")
+    parser.add_argument("--from", dest="source", type=Path, help="write the page from this file; run nothing")
+    options = parser.parse_args()
+    if options.source:
+        pages.write(msgspec.json.decode(options.source.read_bytes(), type=Run))
+        return 0
+    names = options.sections.split(",")
+    if unknown := set(names) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    end_on_sigterm()
+    path = options.var / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
+    try:
+        made = run(options, names, path)
+    except RuntimeError as error:  # ServerFailed is one
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    if options.write_docs:
+        pages.write(made)
+    print(f"bench: {path}")
+    return 0
+
+
+def run(options: argparse.Namespace, names: list[str], path: Path) -> Run:
+    """Run the sections named; print each one's tables, and save what there is, when it is done.
+
+    Raises ServerFailed, and RuntimeError where a section could not be measured.
+    """
+    use = Use(
+        load=build("load"),
+        peer=build("peer"),
+        full=options.scale == "full",
+        minutes=options.minutes,
+        server=options.server,
+        processes=options.processes,
+        say=_progress,
+    )
+    # Now, not one by one: a run takes long, and the code may change under it.
+    sections = {name: import_module(f"bench.sections.{name}") for name in names}
+    command = f"make bench SCALE={options.scale} SECTIONS={','.join(names)}"
+    made = Run(command, describe(), [])
+    for number, (name, module) in enumerate(sections.items(), 1):
+        _progress(f"section {number}/{len(names)}: {name}")
+        section: Section = module.run(use)
+        print(f"\n## {section.title}\n")
+        print("\n\n".join([*map(markdown, section.tables), *section.notes]), flush=True)
+        made.sections.append(section)
+        save(made, path)
+    return made
+
+
+def save(made: Run, path: Path) -> None:
+    """Write the run, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(made)) + b"\n")
+    unfinished.rename(path)
+
+
+def _progress(line: str) -> None:
+    print(f"bench {time.strftime('%H:%M:%S')}: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The sections of `make bench`, each a file with `run(use)`."""
