@@ -114,7 +114,7 @@ async def _named(
 
 def _compared(kind: str, value: str) -> str:
     from dialects import identifiers
-    from workers.persons.phones import normal
+    from dialects.phones import normal
 
     if kind == "email":
         return identifiers.email(value)

@@ -1,8 +1,8 @@
-"""workers/persons/phones: one form for a number however it was written."""
+"""dialects/phones: one form for a number however it was written."""
 
 import pytest
 
-from workers.persons.phones import Phone, normal
+from dialects.phones import Phone, normal
 
 
 @pytest.mark.parametrize(
