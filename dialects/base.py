@@ -185,7 +185,7 @@ class Dialect:
     named_properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By event name, the properties that the protocol itself names: all that is kept without consent."""
     identifiers: Mapping[str, Kind] = field(default_factory=dict)
-    """Where an event says who is behind it (a path from its root, `customer.email`), by which kind of name."""
+    """Where an event says who is behind it, as a path from its root (`customer.email`), and of which kind."""
 
     def __post_init__(self) -> None:
         names = [endpoint.name for endpoint in self.endpoints]
