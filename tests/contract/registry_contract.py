@@ -264,7 +264,13 @@ class DemoContract:
 
 
 class RegistryContract(
-    TenantContract, TokenContract, ProductContract, DemoContract, EventKeyContract, SegmentContract
+    TenantContract,
+    TokenContract,
+    ProductContract,
+    DemoContract,
+    EventKeyContract,
+    SegmentContract,
+    ErasureContract,
 ):
     """All of it; a backend subclasses this."""
 

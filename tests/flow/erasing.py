@@ -77,9 +77,9 @@ async def everything(whole: Whole) -> list[str]:
     )
     for table in tables:
         rows += [f"{table['name']} {row}" for row in await whole.query(f"SELECT * FROM {table['name']}")]
-    for table in metadata.sorted_tables:
-        found = await whole.use.registry._database.read(table.select())
-        rows += [f"registry {table.name} {tuple(row)}" for row in found]
+    for kept in metadata.sorted_tables:
+        found = await whole.use.registry._database.read(kept.select())
+        rows += [f"registry {kept.name} {tuple(row)}" for row in found]
     return rows
 
 
