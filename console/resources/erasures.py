@@ -1,4 +1,4 @@
-"""`/penstock/v1/erasures` and `/penstock/v1/persons/export`: for the tenant's own admin token.
+"""`/penstock/v1/erasures` and `/penstock/v1/persons/export`: for the tenant's own token with the scope `admin`.
 
 A person is named in the body, never in the path: addresses of requests are logged, by proxies too.
 """
@@ -44,7 +44,7 @@ class Asked(Named, forbid_unknown_fields=True):
 
 
 def routes(use: Use) -> list[Route]:
-    """Declare the resources. All of them take the scope `admin`."""
+    """Declare the resources. They take the scope `admin`; a store may export its own customers."""
     resource = _Erasures(use)
     return [
         Route(PATH, use.guard(resource.erasures), methods=["GET", "POST"]),
@@ -59,20 +59,22 @@ class _Erasures:
         self._registry = use.registry
 
     async def erasures(self, request: Request, token: Token) -> Response:
-        reach = _reach(token)
+        _require_admin(token)
         if request.method == "POST":
             return await self._request(request, token)
-        listed = await self._registry.list_erasures(token.tenant.id, reach)
+        listed = await self._registry.list_erasures(token.tenant.id)
         return respond({"erasures": [status(each) for each in listed]})
 
     async def erasure(self, request: Request, token: Token) -> Response:
-        reach = _reach(token)
+        _require_admin(token)
         found = await self._registry.erasure(str(request.path_params["id"]))
-        if found is None or found.tenant_id != token.tenant.id or reach not in (None, found.scope):
+        if found is None or found.tenant_id != token.tenant.id:
             raise ApiError(404, "erasure_unknown")
         return respond(status(found))
 
     async def person_export(self, request: Request, token: Token) -> Response:
+        if _reach(token) is None:
+            _require_admin(token)
         subject, record = await self._find(await read_body(request, Named), token)
 
         async def lines() -> AsyncIterator[bytes]:
@@ -119,10 +121,11 @@ class _Erasures:
             raise ApiError(409, "person_ambiguous", detail=f"Several have this value: {error}.") from None
 
 
-def _reach(token: Token) -> str | None:
-    """Return the scope that a token is held to, None: all of its tenant's. Raises ApiError(403)."""
+def _require_admin(token: Token) -> None:
     if "admin" not in token.scopes:
         raise ApiError(403, "admin_only")
-    if not token.dialect:
-        return None
-    return customer_scope(STORES, token.store) if token.dialect == STORES else token.dialect
+
+
+def _reach(token: Token) -> str | None:
+    """Return the scope that a store's own token is held to, None: all of its tenant's."""
+    return customer_scope(STORES, token.store) if token.dialect == STORES else None

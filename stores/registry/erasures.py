@@ -21,6 +21,12 @@ LISTED_MAX = 1000
 
 _ONE = select(erasures).where(erasures.c.erasure_id == bindparam("erasure_id"))
 _OPEN = select(erasures.c.erasure_id).where(erasures.c.state != "done").order_by(erasures.c.requested_at)
+_LAST = (
+    select(erasures)
+    .where(erasures.c.tenant_id == bindparam("tenant_id"))
+    .order_by(erasures.c.requested_at.desc(), erasures.c.erasure_id)
+    .limit(LISTED_MAX)
+)
 _STATES = select(erasures.c.state, func.count()).group_by(erasures.c.state)
 
 _encode = msgspec.json.Encoder().encode
@@ -94,13 +100,9 @@ class Erasures:
         rows = await self._database.lookup(_ONE, {"erasure_id": erasure_id})
         return _erasure_of(rows[0]) if rows else None
 
-    async def list_erasures(self, tenant_id: int, scope: str | None = None) -> Sequence[Erasure]:
+    async def list_erasures(self, tenant_id: int) -> Sequence[Erasure]:
         """Return a tenant's last 1,000, the newest first."""
-        asked = select(erasures).where(erasures.c.tenant_id == tenant_id)
-        if scope is not None:
-            asked = asked.where(erasures.c.scope == scope)
-        asked = asked.order_by(erasures.c.requested_at.desc(), erasures.c.erasure_id).limit(LISTED_MAX)
-        return [_erasure_of(row) for row in await self._database.lookup(asked)]
+        return [_erasure_of(row) for row in await self._database.lookup(_LAST, {"tenant_id": tenant_id})]
 
     async def open_erasures(self) -> Sequence[str]:
         """Return the ids of those that are not done, the oldest first."""

@@ -51,7 +51,6 @@ class ErasureContract:
         assert await registry.suppressed_among(asked) == {(shop.id, digest(ann))}
         assert (await registry.erasure(made.erasure_id)) == made
         assert await registry.list_erasures(shop.id) == [made]
-        assert await registry.list_erasures(shop.id, "alana") == []
         assert await registry.list_erasures(rival.id) == []
         assert made.erasure_id in await registry.open_erasures()
 
@@ -144,8 +143,6 @@ class ErasureContract:
         assert await registry.forget_person(made.erasure_id, "me", gone) == 0
         assert await registry.person_epoch() == epoch + 1
         assert (await registry.person_record(persons[0])).links == []
-        assert [each.identifier for each in await registry.person_links([ann, joann, theirs])] == [
-            joann,
-            theirs,
-        ]
+        left = await registry.person_links([ann, joann, theirs])
+        assert {each.identifier for each in left} == {joann, theirs}
         assert [pair.device for pair in await registry.device_pairs([device, other])] == [other]
