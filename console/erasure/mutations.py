@@ -1,4 +1,4 @@
-"""Rows that go for good: ALTER DELETE, which rewrites their parts; docs/decisions/0120 says why.
+"""Rows that go for good: ALTER DELETE, which rewrites their parts; docs/decisions/0130 says why.
 
 Statements name coordinates and person ids only: the engine keeps them in system.mutations for a while.
 """
@@ -62,7 +62,8 @@ class Mutations:
             times = [place.received_at for place in some]
             at = [(place.at.inc, place.at.topic, place.at.kp, place.at.ko) for place in some]
             params = {"from_ms": min(times), "to_ms": max(times), "places": at}
-            await self._delete(table, _AT, params)
+            if await self._has(table, _AT, params):
+                await self._delete(table, _AT, params)
 
     async def delete_person(self, person_ids: Sequence[str]) -> None:
         """Delete profiles and merges of these persons. Raises StillApplying, StoreUnavailable."""

@@ -1,4 +1,4 @@
-"""`/penstock/v1/erasures` and `/penstock/v1/persons/export`: for the tenant's own token with the scope `admin`.
+"""`/penstock/v1/erasures` and `/penstock/v1/persons/export`: for the tenant's token with the scope `admin`.
 
 A person is named in the body, never in the path: addresses of requests are logged, by proxies too.
 """
