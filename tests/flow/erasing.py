@@ -89,7 +89,7 @@ async def naming(whole: Whole, words: Iterable[str]) -> list[str]:
     return [row for row in await everything(whole) if named.search(row)]
 
 
-def start(use: Settings, *, crash_at: str = "") -> ForkServerProcess:
+def start(use: Settings, *, crash_at: str) -> ForkServerProcess:
     """Start a process that takes one step with each open erasure, and kills itself at a point."""
     process = _context.Process(target=_work, args=(use, crash_at))
     process.start()
@@ -97,8 +97,7 @@ def start(use: Settings, *, crash_at: str = "") -> ForkServerProcess:
 
 
 def _work(use: Settings, crash_at: str) -> None:
-    if crash_at:
-        eraser.crash_point = sweep.crash_point = crash.armed(crash_at, POINTS)  # type: ignore[attr-defined]
+    eraser.crash_point = sweep.crash_point = crash.armed(crash_at, POINTS)  # type: ignore[attr-defined]
     asyncio.run(_step(use))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 
 from bus.base import Record
 from console import inflight, receipts
@@ -279,7 +280,8 @@ async def test_a_rejected_event_stays_rejected_when_its_letter_is_erased(
     sent = Sent(warehouse, of=2)
     await sent.store(0, at=50)
     await sent.end(1, "erased", at=51, reason="an-erasure")
-    erased = outcome_row(sent.event(1, index=3, of=0), "erased", reason="an-erasure")
+    letter = structs.replace(sent.event(1), index=3, of=0)
+    erased = outcome_row(letter, "erased", reason="an-erasure")
     await sent.insert(OUTCOMES, {5: erased}, REJECTED)
     [attempt] = (await receipt_of(api, sent.request))["attempts"]
     assert (attempt["accepted"], attempt["in_flight"]) == (2, 0)
