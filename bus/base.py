@@ -169,6 +169,12 @@ class Bus(Protocol):
         Raises BusUnavailable.
         """
 
+    async def expire(self, topic: str) -> int | None:
+        """Let go of records that are too old, where the engine waits for a write to do so.
+
+        Returns how long a record is kept, in ms, or None: for good. Raises BusUnavailable.
+        """
+
     async def probe(self) -> None:
         """Return if the bus would accept a record now, else raise BusUnavailable."""
 

@@ -211,6 +211,11 @@ class MemoryBus:
         self.reach()
         return self.log.topic(partition.topic)[partition.index][start:end]
 
+    async def expire(self, topic: str) -> int | None:
+        """See Bus. Nothing is ever deleted."""
+        self.reach()
+        return None
+
     async def probe(self) -> None:
         """See Bus."""
         self.reach()

@@ -30,6 +30,16 @@ AUDITED_AT: Final = Gauge(
     "penstock_api_audited_at_seconds", "Unix time of the last audit that could be finished."
 )
 
+ERASURES: Final = Gauge(
+    "penstock_api_erasures", "Erasures by state: erasing, waiting_for_log, done.", ["state"]
+)
+ERASURE_FAILURES: Final = Counter(
+    "penstock_api_erasure_failures_total", "Steps of erasures that have to be taken again; the log says why."
+)
+ERASED_ROWS: Final = Counter(
+    "penstock_api_erased_rows_total", "Rows that erasures deleted, by table.", ["table"]
+)
+
 
 class Measured:
     """ASGI middleware: counts and times every request by the resource that answered."""

@@ -81,17 +81,24 @@ WHERE {_OF_TOPIC}
 GROUP BY kp
 """
 
-# A letter can be published twice, and a record that a letter is about stands under its source coordinates:
-# of the topic itself, or (letters that could not be read) of one of the two letter topics.
+# An erased row is on record before it goes: until then it counts as erased. One that stands in both places
+# for over a day is there twice. A letter can be published twice, and a record that a letter is about stands
+# under its source coordinates: of the topic itself, or (letters that could not be read) of one of the two
+# letter topics.
+_ERASED = (
+    f"SELECT kp, ko FROM outcomes WHERE {_OF_TOPIC} AND {_IN_WINDOW} AND outcome = 'erased' "
+    "AND stored_at > now() - toIntervalDay(1)"
+)
 _PLACES = f"""
-SELECT kp, ko, 'stored' AS outcome FROM {{table}} WHERE {_OF_TOPIC} AND {_IN_WINDOW}
+SELECT kp, ko, 'stored' AS outcome FROM {{table}}
+WHERE {_OF_TOPIC} AND {_IN_WINDOW} AND (kp, ko) NOT IN ({_ERASED})
 UNION ALL
 SELECT kp, ko, outcome FROM outcomes WHERE {_OF_TOPIC} AND {_IN_WINDOW}
 UNION ALL
 SELECT DISTINCT kp, ko, 'dead' AS outcome
 FROM (SELECT src_kp AS kp, src_ko AS ko FROM quarantine
       WHERE topic = '{DEAD}' AND src_topic = %(topic)s AND src_inc = %(inc)s)
-WHERE {_IN_WINDOW}
+WHERE {_IN_WINDOW} AND (kp, ko) NOT IN ({_ERASED})
 """
 
 _COUNTED = """

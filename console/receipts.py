@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from bus.base import BusUnavailable
 from console.inflight import InFlight
 from schemas.rows import GATEWAY_STAGE
+from schemas.topics import REJECTED
 from stores.base import Warehouse
 
 ROWS_MAX = 20_000
@@ -60,7 +61,7 @@ class Attempt(Struct, frozen=True):
     @property
     def is_settled(self) -> bool:
         """Whether nothing can be in flight; rejected events alone do not tell how many were accepted."""
-        return not self.in_flight and any(fate.outcome != "rejected" for fate in self.events)
+        return not self.in_flight and any(fate.topic != REJECTED for fate in self.events)
 
 
 class Receipt(Struct, frozen=True):
@@ -198,9 +199,9 @@ def _attempt(rows: Sequence[Mapping[str, Any]]) -> Attempt:
 
     Rejected events were not among the accepted ones, unless they were replayed.
     """
-    rejected = {row["index"] for row in rows if row["outcome"] == "rejected"}
-    taken = [row for row in rows if row["outcome"] != "rejected" and row["index"] not in rejected]
-    replayed = {row["index"] for row in rows if row["outcome"] != "rejected"} & rejected
+    rejected = {row["index"] for row in rows if _was_rejected(row)}
+    taken = [row for row in rows if not _was_rejected(row) and row["index"] not in rejected]
+    replayed = {row["index"] for row in rows if not _was_rejected(row)} & rejected
     # Where a dead letter does not tell its place, it is one more event.
     settled = len({row["index"] if row["of"] else _place(row) for row in taken if row["at"] is not None})
     accepted = max([settled, *(row["of"] for row in taken)])
@@ -214,8 +215,14 @@ def _attempt(rows: Sequence[Mapping[str, Any]]) -> Attempt:
     )
 
 
+def _was_rejected(row: Mapping[str, Any]) -> bool:
+    """Tell whether the gateway refused the event, also where its letter has been erased."""
+    outcome, topic = row["outcome"], row["topic"]
+    return bool(outcome == "rejected" or (outcome == "erased" and topic == REJECTED))
+
+
 def _fate(row: Mapping[str, Any]) -> Fate:
-    told = row["outcome"] == "rejected" or row["of"]
+    told = _was_rejected(row) or row["of"]
     return Fate(
         event_id=str(row["event_id"]) if row["event_id"] else None,
         index=row["index"] if told else None,

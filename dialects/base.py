@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from schemas.envelope import Envelope
 from schemas.event import Event
+from schemas.persons import Kind
 from schemas.tenants import TenantRef, Token
 
 
@@ -181,6 +182,8 @@ class Dialect:
     event_types: tuple[tuple[str, str], ...] = ()  # the producer's names and ours, for the documentation
     named_properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By event name, the properties that the protocol itself names: all that is kept without consent."""
+    identifiers: Mapping[str, Kind] = field(default_factory=dict)
+    """Where an event says who is behind it, as a path from its root (`customer.email`), and of which kind."""
 
     def __post_init__(self) -> None:
         names = [endpoint.name for endpoint in self.endpoints]

@@ -5,10 +5,10 @@ variable a point costs one call of an empty function per range.
 """
 
 import os
-import signal
 from collections.abc import Callable
 from typing import Literal, get_args
 
+from schemas import crash
 from schemas.settings import CRASH_AT
 
 Point = Literal[
@@ -32,19 +32,7 @@ def _pass_by(point: Point) -> None:
 
 def armed(spec: str) -> Callable[[Point], None]:
     """Return the function that crashes at "point" or "point:n". Raises ValueError."""
-    name, _, nth = spec.partition(":")
-    if name not in POINTS:
-        raise ValueError(f"{CRASH_AT}: {name} is not one of {', '.join(POINTS)}")
-    left = int(nth or 1)
-
-    def crash(point: Point) -> None:
-        nonlocal left
-        if point == name:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    return crash
+    return crash.armed(spec, POINTS)
 
 
 crash_point: Callable[[Point], None] = armed(os.environ[CRASH_AT]) if CRASH_AT in os.environ else _pass_by

@@ -75,9 +75,10 @@ class Written:
         return {int(row["ko"]): int(row["copies"]) for row in rows}
 
     async def outcomes(self, range_: Range) -> Mapping[int, str]:
-        """Return the outcome of each offset of the range that has one on record."""
-        if not self._outcomes:
-            return {}
+        """Return the outcome of each offset of the range that has one on record.
+
+        Of a letter that is `erased`: an open range must not bring it back.
+        """
         sql = f"SELECT ko, any(outcome) AS outcome FROM {OUTCOMES} WHERE {_OF_RANGE} GROUP BY ko"
         rows = await self._query(sql, _params(range_))
         return {int(row["ko"]): str(row["outcome"]) for row in rows}

@@ -20,7 +20,7 @@ from bus.kafka.keeper import connector, discard
 from bus.kafka.publisher import Publisher
 from bus.kafka.quiet import quieten
 from bus.kafka.subscription import KafkaSubscription
-from bus.kafka.topics import create_topics, in_sync_min, verify_topics
+from bus.kafka.topics import create_topics, in_sync_min, retention_ms, verify_topics
 from schemas.settings import Settings
 from schemas.topics import ALL, Partition
 
@@ -96,6 +96,10 @@ class KafkaBus:
             raise BusUnavailable(f"{partition} cannot be read: {error!r}") from error
         finally:
             await stop(consumer)
+
+    async def expire(self, topic: str) -> int | None:
+        """See Bus. Kafka deletes by itself."""
+        return await retention_ms(self._settings, topic)
 
     async def probe(self) -> None:
         """Return if Kafka would take a record now, else raise BusUnavailable within 1.5 s."""

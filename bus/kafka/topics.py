@@ -1,8 +1,8 @@
 """The topics of Penstock in Kafka: made with what durability asks for, and checked against it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -16,6 +16,8 @@ from schemas.topics import ALL
 RETENTION_MS = 7 * 24 * 60 * 60 * 1000
 MESSAGE_BYTES_MAX = 2 * 2**20
 ANSWER_S = 15.0
+
+Answer = TypeVar("Answer")
 
 
 async def create_topics(settings: Settings, topics: Sequence[str] = ALL) -> list[str]:
@@ -34,6 +36,13 @@ async def verify_topics(settings: Settings, topics: Sequence[str] = ALL) -> list
     return await _with_admin(settings, lambda admin: _verify(admin, settings, topics))
 
 
+async def retention_ms(settings: Settings, topic: str) -> int | None:
+    """Return how long Kafka keeps a topic's records, None: for good. Raises BusUnavailable."""
+    config = await _with_admin(settings, lambda admin: _config(admin, topic))
+    kept_ms = int(config.get("retention.ms", RETENTION_MS))
+    return None if kept_ms < 0 else kept_ms
+
+
 def wanted(settings: Settings) -> Mapping[str, str]:
     """Return the topic settings that Penstock asks for."""
     return {
@@ -50,13 +59,12 @@ def in_sync_min(settings: Settings) -> int:
     return 2 if settings.bus_replicas > 1 else 1
 
 
-async def _with_admin(settings: Settings, use: Any) -> list[str]:
+async def _with_admin(settings: Settings, use: Callable[[Any], Awaitable[Answer]]) -> Answer:
     admin = AIOKafkaAdminClient(**arguments(settings), request_timeout_ms=10_000)
     try:
         async with asyncio.timeout(ANSWER_S):
             await admin.start()
-            answer: list[str] = await use(admin)
-            return answer
+            return await use(admin)
     except (KafkaError, TimeoutError) as error:
         raise BusUnavailable(f"Kafka gives no answer about topics: {error!r}") from error
     finally:

@@ -103,6 +103,11 @@ class LogBus:
             start = chunk[-1].offset + 1
         return records
 
+    async def expire(self, topic: str) -> int | None:
+        """See Bus. What is too old goes when something is written: here, a write of its own."""
+        await self._topic(topic).writer.publish((), PROBE_S)
+        return topics.RETENTION_S * 1000
+
     async def probe(self) -> None:
         """See Bus. Commits a write of its own to the file of the accepted events."""
         await self._topic(RAW).writer.publish((), PROBE_S)

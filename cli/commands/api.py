@@ -21,6 +21,8 @@ async def _serve(settings: Settings) -> None:
     from cli.process import settle
     from console.app import create_admin, create_app
     from console.auditor import Auditor
+    from console.erasure.eraser import Eraser
+    from console.erasure.running import Erasing
     from console.guard import Guard
     from console.inflight import InFlight
     from console.server import serve
@@ -43,5 +45,6 @@ async def _serve(settings: Settings) -> None:
         use = Use(warehouse, registry, Guard(registry, keys), auditor, InFlight(bus))
         app, admin = create_app(use), create_admin(use)
         settle()
-        async with auditor.running():
+        erasing = Erasing(Eraser(bus, warehouse, registry), registry)
+        async with auditor.running(), erasing.running():
             await serve(app, sock, admin=admin, admin_sock=admin_sock)

@@ -1,16 +1,17 @@
-"""`penstock person show|unlink`: what is known of a person and why, and how a wrong link is undone."""
+"""`penstock person`: what is known of a person and why; how a wrong link is undone, and a person erased."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.commands.person_erasure import COMMANDS
 from cli.errors import CommandFailed
 from cli.options import REGISTRY, WAREHOUSE, with_settings
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from schemas.persons import Identifier, Kind, Link, Pair
+    from schemas.persons import Identifier
     from stores.registry import SqlRegistry
 
 KINDS = ("id", "email", "phone", "device")
@@ -18,9 +19,13 @@ KINDS = ("id", "email", "phone", "device")
 _SCOPE = click.option("--scope", help="`redo/<store>`, `relo` or `alana`, where several have the value.")
 
 
-@click.group("person", short_help="Look persons up and undo links: show, unlink.")
+@click.group("person", short_help="Look persons up, undo links, export, erase: show, unlink, export, erase.")
 def command() -> None:
-    """Look persons up and undo links. TENANT is a numeric id, a UUID or a slug."""
+    """Look persons up, undo links, export and erase. TENANT is a numeric id, a UUID or a slug."""
+
+
+for erasing in COMMANDS:
+    command.add_command(erasing)
 
 
 @command.command("show")
@@ -35,6 +40,7 @@ def show(settings: Settings, *, tenant: str, kind: str, value: str, scope: str |
     KIND is id, email, phone, device (relo's did, alana's visitorId), or person with a person's own id.
     """
     from cli.registry import ask, find_tenant
+    from console.erasure.export import link_entry, pair_entry
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
         found = await find_tenant(registry, tenant)
@@ -48,8 +54,8 @@ def show(settings: Settings, *, tenant: str, kind: str, value: str, scope: str |
             {
                 "person_id": record.canonical_id,
                 "also": [each for each in record.person_ids if each != record.canonical_id],
-                "links": [_link(link) for link in record.links],
-                "devices": [_pair(pair) for pair in record.pairs],
+                "links": [link_entry(link) for link in record.links],
+                "devices": [pair_entry(pair) for pair in record.pairs],
             }
         ]
 
@@ -72,6 +78,7 @@ def unlink(
     """
     from cli.registry import ask, find_tenant
     from cli.running import located
+    from console.erasure.export import link_entry, pair_entry
     from schemas.persons import identifier
     from stores.warehouse import open_warehouse
     from workers.persons.telling import take_away, tell_overrides
@@ -84,11 +91,11 @@ def unlink(
             if device is None:
                 undone = await registry.unlink_identifier(named)
                 await take_away(warehouse, undone)
-                return [_link(undone)]
+                return [link_entry(undone)]
             used = identifier(found.id, named.scope, "device", device)
             pair, overrides = await registry.unlink_device(used, named)
             await tell_overrides(warehouse, overrides)
-            return [_pair(pair)]
+            return [pair_entry(pair)]
 
     ask(settings, work)
 
@@ -97,56 +104,15 @@ async def _named(
     registry: "SqlRegistry", tenant_id: int, kind: str, value: str, scope: str | None
 ) -> "Identifier":
     """Return the one identifier that is meant. Raises CommandFailed."""
-    from schemas.persons import identifier
+    from console.erasure.subject import compared
 
-    known: Kind = kind  # type: ignore[assignment]  # click checked it
-    value = identifier(tenant_id, "", known, _compared(kind, value)).value
+    wanted = compared(tenant_id, scope or "", kind, value)
     if scope is not None:
-        return identifier(tenant_id, scope, known, value)
-    found = await registry.find_identifiers(tenant_id, known, value)
+        return wanted
+    found = await registry.find_identifiers(tenant_id, wanted.kind, wanted.value)
     if not found:
-        raise CommandFailed(f"nothing is known of {kind} {value!r}")
+        raise CommandFailed(f"nothing is known of {kind} {wanted.value!r}")
     if len(found) > 1:
         scopes = ", ".join(each.scope for each in found)
-        raise CommandFailed(f"{kind} {value!r} is known in {scopes}: name one with --scope")
+        raise CommandFailed(f"{kind} {wanted.value!r} is known in {scopes}: name one with --scope")
     return found[0]
-
-
-def _compared(kind: str, value: str) -> str:
-    from dialects import identifiers
-    from workers.persons.phones import normal
-
-    if kind == "email":
-        return identifiers.email(value)
-    return normal(value).number or value if kind == "phone" else value
-
-
-def _link(link: "Link") -> dict[str, Any]:
-    return {
-        "scope": link.identifier.scope,
-        "kind": link.identifier.kind,
-        "value": link.identifier.value,
-        "person_id": link.person_id,
-        "reason": link.reason,
-        "event_id": link.event_id,
-        **_times(link),
-    }
-
-
-def _pair(pair: "Pair") -> dict[str, Any]:
-    return {
-        "scope": pair.device.scope,
-        "device": pair.device.value,
-        "kind": pair.seen_with.kind,
-        "value": pair.seen_with.value,
-        "person_id": pair.person_id,
-        "event_id": pair.event_id,
-        **_times(pair),
-    }
-
-
-def _times(fact: "Link | Pair") -> dict[str, Any]:
-    from console.rendering import moment
-
-    undone = fact.unlinked_at
-    return {"linked_at": moment(fact.linked_at), "unlinked_at": None if undone is None else moment(undone)}

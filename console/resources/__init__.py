@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from console.resources import (
     customers,
+    erasures,
     events,
     health,
     ledger,
@@ -25,6 +26,7 @@ RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (
     customers.routes,
     segments.routes,
     properties.routes,
+    erasures.routes,
     ledger.routes,
     health.routes,
 )

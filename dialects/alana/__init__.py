@@ -43,4 +43,5 @@ DIALECT = Dialect(
     endpoints=(EVENTS,),
     event_types=tuple(NAMES.values()),
     named_properties=NAMED_PROPERTIES,
+    identifiers={"visitorId": "device", "userId": "id"},
 )

@@ -63,4 +63,5 @@ DIALECT = Dialect(
     title="Customers and segments of a marketing back-end",
     endpoints=(SINGLE, BULK),
     event_types=(*EVENT_TYPES.items(), ("any other name", "custom")),
+    identifiers={"customer.id": "id", "customer.email": "email", "customer.phoneNumber": "phone"},
 )

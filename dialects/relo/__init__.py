@@ -40,4 +40,5 @@ DIALECT = Dialect(
     endpoints=(BATCH,),
     event_types=tuple(NAMES.values()),
     named_properties=NAMED_PROPERTIES,
+    identifiers={"did": "device", "props.user_id": "id", "props.email": "email", "props.phone": "phone"},
 )

@@ -1,7 +1,8 @@
-"""Tenants, tokens, products, event keys, persons, segments: in SQLite (the embedded default) or Postgres."""
+"""Tenants, tokens, products, event keys, persons, segments, erasures: in SQLite (the default) or Postgres."""
 
 from schemas.settings import Settings
 from stores.registry.database import open_database
+from stores.registry.erasures import Erasure, ErasureUnderWay, LeaseLost
 from stores.registry.errors import EntryRefused
 from stores.registry.event_keys import KeyClaim, KeyOwner
 from stores.registry.person_links import LinkTaken
@@ -9,16 +10,21 @@ from stores.registry.persons import PersonRecord
 from stores.registry.products import Product
 from stores.registry.registry import SqlRegistry
 from stores.registry.segments import Segment
+from stores.registry.suppressions import Suppression
 
 __all__ = [
     "EntryRefused",
+    "Erasure",
+    "ErasureUnderWay",
     "KeyClaim",
     "KeyOwner",
+    "LeaseLost",
     "LinkTaken",
     "PersonRecord",
     "Product",
     "Segment",
     "SqlRegistry",
+    "Suppression",
     "open_registry",
 ]
 

@@ -23,10 +23,8 @@ side is not made, so that no producer can stop a partition with a user of a mill
 
 # One at a time: a merge may concern any number of persons. The lock goes when the transaction ends, which
 # the server itself sees to where a worker was frozen within it.
-_ALONE = (
-    text("SET LOCAL idle_in_transaction_session_timeout = '5s'"),
-    text("SELECT pg_advisory_xact_lock(7311145580146058096)"),
-)
+BOUNDED = text("SET LOCAL idle_in_transaction_session_timeout = '5s'")
+_ALONE = text("SELECT pg_advisory_xact_lock(7311145580146058096)")
 
 _COLUMNS = "o.tenant_id, CAST(o.person_id AS text), CAST(o.canonical_id AS text), o.version"
 _OF = on_batch(
@@ -83,8 +81,8 @@ class PersonMerges:
 async def alone(connection: AsyncConnection) -> None:
     """Keep all others from changing overrides until the transaction ends."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        for statement in _ALONE:
-            await connection.execute(statement)
+        await connection.execute(BOUNDED)
+        await connection.execute(_ALONE)
 
 
 async def read(

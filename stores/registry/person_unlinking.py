@@ -17,7 +17,7 @@ from stores.registry.tables import person_links, person_pairs
 from stores.registry.tenants import now_ms
 
 _EPOCH = text("SELECT coalesce(sum(epoch), 0) FROM person_epochs")
-_NEXT_EPOCH = text(
+NEXT_EPOCH = text(
     "INSERT INTO person_epochs (tenant_id, epoch) VALUES (:tenant_id, 1) "
     "ON CONFLICT (tenant_id) DO UPDATE SET epoch = person_epochs.epoch + 1"
 )
@@ -69,7 +69,7 @@ class PersonUnlinking:
                 raise EntryRefused("This identifier was seen with devices: name the one to part it from.")
             if link.unlinked_at is not None:
                 return link
-            await connection.execute(_NEXT_EPOCH, {"tenant_id": identifier.tenant_id})
+            await connection.execute(NEXT_EPOCH, {"tenant_id": identifier.tenant_id})
             return await _undo(connection, link)
 
         return await self._database.write(run)
@@ -95,7 +95,7 @@ class PersonUnlinking:
             canonical_id, persons = await _component(connection, person_id(device))
             persons |= await _part(connection, pair, pairs)
             changed = await _work_out(connection, device.tenant_id, persons, canonical_id)
-            await connection.execute(_NEXT_EPOCH, {"tenant_id": device.tenant_id})
+            await connection.execute(NEXT_EPOCH, {"tenant_id": device.tenant_id})
             return pair, changed
 
         return await self._database.write(run)

@@ -5,6 +5,7 @@ from typing import Self
 from sqlalchemy import text
 
 from stores.registry.database import Database
+from stores.registry.erasures import Erasures
 from stores.registry.event_keys import EventKeys
 from stores.registry.person_links import PersonLinks
 from stores.registry.person_merges import PersonMerges
@@ -12,6 +13,7 @@ from stores.registry.person_unlinking import PersonUnlinking
 from stores.registry.persons import Persons
 from stores.registry.products import Products
 from stores.registry.segments import Segments
+from stores.registry.suppressions import Suppressions
 from stores.registry.tenants import Tenants
 from stores.registry.tokens import Tokens
 
@@ -19,7 +21,17 @@ _PROBE = text("SELECT 1 FROM tenants LIMIT 1")
 
 
 class SqlRegistry(
-    Tenants, Tokens, Products, EventKeys, PersonLinks, PersonMerges, PersonUnlinking, Persons, Segments
+    Tenants,
+    Tokens,
+    Products,
+    EventKeys,
+    PersonLinks,
+    PersonMerges,
+    PersonUnlinking,
+    Persons,
+    Segments,
+    Suppressions,
+    Erasures,
 ):
     """Implements stores.base.Registry and what the operator's commands and the workers need.
 

@@ -182,3 +182,38 @@ segments = Table(  # conditions over a tenant's customers; stores/registry/segme
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("tenant_id", "name"),
 )
+
+# --- erasures: schemas/erasures.py, docs/erasure.md
+
+erasures = Table(  # requests to erase a person, and the certificates of those that are done
+    "erasures",
+    metadata,
+    Column("erasure_id", String(36), primary_key=True),
+    Column("tenant_id", BigInteger, ForeignKey("tenants.id"), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("subject", Text),  # Subject as JSON: the only personal values, gone when it is done
+    Column("digests", Text, nullable=False),  # JSON list
+    Column("progress", Text, nullable=False),  # Progress as JSON
+    Column("requested_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("lease_owner", String(64), nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Index(None, "tenant_id"),
+)
+
+suppressions = Table(  # added to, never changed: of two rows for a digest the later one counts
+    "suppressions",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("tenant_id", BigInteger, ForeignKey("tenants.id"), nullable=False),
+    Column("digest", LargeBinary(16), nullable=False),
+    Column("suppressed", Boolean, nullable=False),
+    Column("generation", Integer, nullable=False),  # of the link that was erased
+    Column("erasure_id", String(36), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("ix_suppressions_tenant_id", "tenant_id", "digest", "seq"),
+    sqlite_with_rowid=False,
+)

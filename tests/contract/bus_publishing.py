@@ -145,3 +145,10 @@ class PublishContract:
         assert [record.offset for record in await bus.read(home, start=1, end=99)] == [1, 2]
         assert list(await bus.read(home, start=3, end=99)) == []
         assert list(await bus.read(home, start=2, end=2)) == []
+
+    async def test_it_says_how_long_a_record_is_kept(self, bus: Bus, topic: str) -> None:
+        await bus.publish(topic, [Record(b"k", b"v")] * 3)
+        kept_ms = await bus.expire(topic)
+        assert kept_ms is None or kept_ms == 7 * 24 * 3600 * 1000
+        home = Partition(topic, partition_of(b"k", PARTITIONS))
+        assert (await bus.ends(topic))[home] == (0, 3)

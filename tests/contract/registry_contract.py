@@ -10,6 +10,7 @@ from schemas.tenants import Tenant, TenantRef, TenantSettings
 from stores.registry import EntryRefused, SqlRegistry, open_registry
 from stores.registry.demo import SECRETS, has_demo, seed_demo
 from stores.registry.tokens import secret_sha256
+from tests.contract.erasures_contract import ErasureContract
 from tests.contract.event_keys_contract import EventKeyContract
 from tests.contract.segments_contract import SegmentContract
 
@@ -264,7 +265,13 @@ class DemoContract:
 
 
 class RegistryContract(
-    TenantContract, TokenContract, ProductContract, DemoContract, EventKeyContract, SegmentContract
+    TenantContract,
+    TokenContract,
+    ProductContract,
+    DemoContract,
+    EventKeyContract,
+    SegmentContract,
+    ErasureContract,
 ):
     """All of it; a backend subclasses this."""
 

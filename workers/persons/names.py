@@ -4,9 +4,9 @@ import re
 from typing import NamedTuple
 
 from dialects import identifiers
+from dialects.phones import normal
 from schemas.event import Event
 from schemas.persons import Identifier, customer_scope, identifier
-from workers.persons.phones import normal
 
 PLACEHOLDERS = frozenset({"null", "undefined", "0", "guest", "anonymous", "test", "unknown"})
 """Stand where a producer had nobody to name, in any case; so do UUIDs of zeros. They name nobody."""

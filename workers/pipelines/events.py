@@ -18,11 +18,12 @@ from workers.stages.duplicate import Duplicates
 from workers.stages.fraud import Fraud
 from workers.stages.geo import Geo
 from workers.stages.person import Person
+from workers.stages.suppress import Suppress
 from workers.stages.tenant import Tenant
 
 READS = (RAW,)
 
-STAGES = (Tenant, Consent, Duplicates, Geo, Device, Person, Fraud, Withhold)
+STAGES = (Tenant, Consent, Suppress, Duplicates, Geo, Device, Person, Fraud, Withhold)
 """In the order events pass them."""
 
 _MAPPINGS = {

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec import structs
 
 from bus.base import Record
 from console import inflight, receipts
@@ -271,3 +272,18 @@ async def test_while_the_bus_is_down_what_is_decided_is_told(api: Api, warehouse
 async def test_unknown(api: Api, token: str) -> None:
     answer = await api.get(f"/penstock/v1/receipts/{UUID(int=1)}", token)
     assert (answer.status_code, answer.json()["code"]) == (404, "receipt_unknown")
+
+
+async def test_a_rejected_event_stays_rejected_when_its_letter_is_erased(
+    api: Api, warehouse: ClickHouse
+) -> None:
+    sent = Sent(warehouse, of=2)
+    await sent.store(0, at=50)
+    await sent.end(1, "erased", at=51, reason="an-erasure")
+    letter = structs.replace(sent.event(1), index=3, of=0)
+    erased = outcome_row(letter, "erased", reason="an-erasure")
+    await sent.insert(OUTCOMES, {5: erased}, REJECTED)
+    [attempt] = (await receipt_of(api, sent.request))["attempts"]
+    assert (attempt["accepted"], attempt["in_flight"]) == (2, 0)
+    assert outcomes(attempt) == [(0, "stored"), (1, "erased"), (3, "erased")]
+    assert attempt["events"][2]["topic"] == REJECTED

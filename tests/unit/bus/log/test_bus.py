@@ -190,3 +190,18 @@ async def test_leaving_does_not_wait_for_an_owner_that_prepares(tmp_path: Path) 
             other = await bus.subscribe("t", group="g", owner=Member())
             await bus.publish("t", [Record(b"k", b"v")])
             assert await take(other, 1) == [b"v"]
+
+
+async def test_a_log_that_nobody_writes_to_lets_go_when_it_is_asked(tmp_path: Path) -> None:
+    async with open_bus(tmp_path) as bus:
+        await work(bus, 5)
+    file = Database(tmp_path / "bus" / "topics" / "t.db", topic.make(1))
+    with file.writing(wait_s=1) as connection:
+        connection.execute("UPDATE blocks SET written_at_ms = written_at_ms - ?", (8 * 24 * 3600 * 1000,))
+    file.close()
+    async with open_bus(tmp_path) as bus:
+        assert (await bus.ends("t"))[HOME] == (0, 5)
+        assert await bus.expire("t") == topic.RETENTION_S * 1000
+        async with asyncio.timeout(30):
+            while (await bus.ends("t"))[HOME] != (5, 5):
+                await asyncio.sleep(0.01)

@@ -1,9 +1,9 @@
-"""workers/persons/phones: one form for a number however it was written."""
+"""dialects/phones: one form for a number however it was written."""
 
 import pytest
 
-from workers.persons import phones
-from workers.persons.phones import READ_CHARACTERS_MAX, Phone, normal
+from dialects import phones
+from dialects.phones import READ_CHARACTERS_MAX, Phone, normal
 
 
 @pytest.mark.parametrize(
