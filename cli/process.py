@@ -49,7 +49,7 @@ def settle() -> None:
     """Have the garbage collector look at little, and seldom.
 
     What start-up made lives until the end, and hardly anything that comes later is part of a cycle: the
-    collector's own threshold of 700 objects is for programs where much is (docs/decisions/0121).
+    collector's own threshold of 700 objects is for programs where much is (docs/decisions/0153).
     """
     gc.collect()
     gc.freeze()

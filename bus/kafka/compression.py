@@ -1,7 +1,7 @@
 """LZ4 at its fastest, which aiokafka gives no way to ask for.
 
 It compresses with level 9, the thorough kind: a sixth fewer bytes in 20 times the time, which is more than
-all else that a gateway does to publish an event (docs/decisions/0120).
+all else that a gateway does to publish an event (docs/decisions/0150).
 """
 
 from importlib import import_module
