@@ -71,3 +71,6 @@ PERSON_CONFLICTS = Counter(
     "Identifiers that their event's person did not get: belongs_to_another, has_another.",
     ["why"],
 )
+MATCHES = Counter(
+    "penstock_worker_matches", "Matches published to events.matched, repeats after a crash too."
+)

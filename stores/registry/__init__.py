@@ -1,9 +1,11 @@
-"""Tenants, tokens, products, event keys, persons, segments: in SQLite (the embedded default) or Postgres."""
+"""Tenants, tokens, products, event keys, persons, segments, filters: in SQLite (the default) or Postgres."""
 
 from schemas.settings import Settings
 from stores.registry.database import open_database
+from stores.registry.deliveries import Delivery, Due, NewDelivery
 from stores.registry.errors import EntryRefused
 from stores.registry.event_keys import KeyClaim, KeyOwner
+from stores.registry.filters import Filter
 from stores.registry.person_links import LinkTaken
 from stores.registry.persons import PersonRecord
 from stores.registry.products import Product
@@ -11,10 +13,14 @@ from stores.registry.registry import SqlRegistry
 from stores.registry.segments import Segment
 
 __all__ = [
+    "Delivery",
+    "Due",
     "EntryRefused",
+    "Filter",
     "KeyClaim",
     "KeyOwner",
     "LinkTaken",
+    "NewDelivery",
     "PersonRecord",
     "Product",
     "Segment",

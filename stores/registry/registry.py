@@ -5,7 +5,9 @@ from typing import Self
 from sqlalchemy import text
 
 from stores.registry.database import Database
+from stores.registry.deliveries import Deliveries
 from stores.registry.event_keys import EventKeys
+from stores.registry.filters import Filters
 from stores.registry.person_links import PersonLinks
 from stores.registry.person_merges import PersonMerges
 from stores.registry.person_unlinking import PersonUnlinking
@@ -19,7 +21,17 @@ _PROBE = text("SELECT 1 FROM tenants LIMIT 1")
 
 
 class SqlRegistry(
-    Tenants, Tokens, Products, EventKeys, PersonLinks, PersonMerges, PersonUnlinking, Persons, Segments
+    Tenants,
+    Tokens,
+    Products,
+    EventKeys,
+    PersonLinks,
+    PersonMerges,
+    PersonUnlinking,
+    Persons,
+    Segments,
+    Filters,
+    Deliveries,
 ):
     """Implements stores.base.Registry and what the operator's commands and the workers need.
 
