@@ -103,7 +103,7 @@ def compile_segment(
 
 
 def compile_event(condition: Condition) -> Query:
-    """Return the test of an event that the conditions of a filter are: text for a WHERE, and its parameters."""
+    """Return the test of an event that a filter is: text for a WHERE, and its parameters."""
     compiled = _Segment(0)
     return Query(compiled.event(condition), compiled.bind.params)
 

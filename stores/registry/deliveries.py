@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stores.registry import rules
 from stores.registry.database import AnyRow, Database
-from stores.registry.tables import deliveries
+from stores.registry.tables import deliveries, filters
 from stores.registry.tenants import now_ms
 
 State = Literal["waiting", "delivered", "dead"]
@@ -99,11 +99,8 @@ def _claiming(lock: str) -> TextClause:
 
 
 _CLAIM = {"sqlite": _claiming(""), "postgresql": _claiming("FOR UPDATE SKIP LOCKED")}
-_OURS = (
-    deliveries.c.match_id == bindparam("id"),
-    deliveries.c.claim == bindparam("of_claim"),
-    deliveries.c.state == "waiting",
-)
+_WAITING = (deliveries.c.match_id == bindparam("id"), deliveries.c.state == "waiting")
+_OURS = (*_WAITING, deliveries.c.claim == bindparam("of_claim"))
 
 
 class Deliveries:
@@ -157,7 +154,8 @@ class Deliveries:
     ) -> bool:
         """Note how an attempt ended; false if the claim had ended before and another has it now.
 
-        `waiting` tries again at `due_at`; of a delivered one the body is no longer kept.
+        `waiting` tries again at `due_at`; of a delivered one the body is no longer kept, and it counts
+        whoever has the claim.
         """
         values: dict[str, Any] = {
             "state": state,
@@ -172,32 +170,23 @@ class Deliveries:
             values["ended_at"] = now_ms()
         if state == "delivered":
             values["body"] = ""
-        params = {"id": delivery.match_id, "of_claim": delivery.claim}
+        delivered = state == "delivered"
+        params = {"id": delivery.match_id} | ({} if delivered else {"of_claim": delivery.claim})
 
         async def run(connection: AsyncConnection) -> int:
-            statement = update(deliveries).where(*_OURS).values(**values)
+            statement = update(deliveries).where(*(_WAITING if delivered else _OURS)).values(**values)
             return (await connection.execute(statement, params)).rowcount
 
         return await self._database.write(run) > 0
-
-    async def renounce_deliveries(self, claimed: Sequence[Delivery]) -> None:
-        """Give back what was claimed and not tried."""
-        params = [{"id": one.match_id, "of_claim": one.claim} for one in claimed]
-        if not params:
-            return
-
-        async def run(connection: AsyncConnection) -> None:
-            await connection.execute(
-                update(deliveries).where(*_OURS).values(due_at=now_ms(), claim=""), params
-            )
-
-        await self._database.write(run)
 
     async def sweep_deliveries(self, *, keep_ms: int) -> tuple[int, int]:
         """Declare dead what was tried for too long, forget what ended long ago; return how many of each."""
         now = now_ms()
         late = select(deliveries.c.match_id).where(
-            deliveries.c.state == "waiting", deliveries.c.expires_at <= now, deliveries.c.due_at <= now
+            deliveries.c.filter_id.in_(select(filters.c.filter_id)),  # by the index, which begins with it
+            deliveries.c.state == "waiting",
+            deliveries.c.due_at <= now,
+            deliveries.c.expires_at <= now,
         )
         old = select(deliveries.c.match_id).where(
             deliveries.c.created_at <= now - keep_ms, deliveries.c.state != "waiting"
@@ -251,7 +240,10 @@ class Deliveries:
         return counts.get("waiting", 0), counts.get("dead", 0)
 
 
-_STATES = text("SELECT state, count(*) AS number FROM deliveries WHERE state != 'delivered' GROUP BY state")
+_STATES = text("""
+    SELECT d.state, count(*) AS number FROM filters AS f
+    JOIN deliveries AS d ON d.filter_id = f.filter_id AND d.state IN ('waiting', 'dead')
+    GROUP BY d.state""")
 
 
 def _delivery_of(row: AnyRow) -> Delivery:

@@ -132,7 +132,7 @@ def read(one: object) -> Condition | None:
 
 def events() -> list[Event]:
     """Return an event for each value of a property, and some for the fields."""
-    made = [{"properties": f'{{"p":{value}}}'} for value in VALUES]
+    made: list[dict[str, Any]] = [{"properties": f'{{"p":{value}}}'} for value in VALUES]
     made += [{"properties": msgspec.json.encode({name: 5}).decode()} for name in NAMES]
     made += [{"properties": "{}", "value": amount} for amount in AMOUNTS]
     made += [
