@@ -11,6 +11,7 @@ from stores.registry import EntryRefused, SqlRegistry, open_registry
 from stores.registry.demo import SECRETS, has_demo, seed_demo
 from stores.registry.tokens import secret_sha256
 from tests.contract.event_keys_contract import EventKeyContract
+from tests.contract.filters_contract import DeliveryContract, FilterContract
 from tests.contract.segments_contract import SegmentContract
 
 UUID = "7f0f3c0e-0d0c-4a3e-9b1a-5a5f0c1d2e3f"
@@ -264,7 +265,14 @@ class DemoContract:
 
 
 class RegistryContract(
-    TenantContract, TokenContract, ProductContract, DemoContract, EventKeyContract, SegmentContract
+    TenantContract,
+    TokenContract,
+    ProductContract,
+    DemoContract,
+    EventKeyContract,
+    SegmentContract,
+    FilterContract,
+    DeliveryContract,
 ):
     """All of it; a backend subclasses this."""
 
