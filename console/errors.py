@@ -32,6 +32,8 @@ MESSAGES = {
     "body_too_large": "The body is larger than 64 KiB; state it with fewer conditions.",
     "conditions_invalid": "The conditions cannot be read; docs/segments.md shows their form.",
     "segment_unknown": "The tenant has no segment with this id.",
+    "filter_unknown": "The tenant has no filter with this id.",
+    "filter_refused": "The filter cannot be saved like this.",
     "segment_refused": "The segment cannot be saved like this.",
     "not_found": "There is nothing here; the API is under /penstock/v1, its pages are in docs/api.md.",
     "method_not_allowed": "This path takes another method; the header `Allow` names it.",

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 URL_CHARACTERS_MAX = 2_000
 
+KEEP_TRYING_MS = 3 * 86_400_000
+"""For so long a match is tried to be delivered."""
+
 ID_HEADER = "Penstock-Id"
 TIMESTAMP_HEADER = "Penstock-Timestamp"
 SIGNATURE_HEADER = "Penstock-Signature"

@@ -7,6 +7,7 @@ from starlette.routing import Route
 from console.resources import (
     customers,
     events,
+    filters,
     health,
     ledger,
     me,
@@ -24,6 +25,7 @@ RESOURCES: tuple[Callable[[Use], list[Route]], ...] = (
     receipts.routes,
     customers.routes,
     segments.routes,
+    filters.routes,
     properties.routes,
     ledger.routes,
     health.routes,

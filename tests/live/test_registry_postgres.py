@@ -54,9 +54,8 @@ async def settings(postgres: LiveServer, migrated: Settings) -> AsyncIterator[Se
     yield migrated
     postgres.start()
     connection = await asyncpg.connect(migrated.registry_url)
-    await connection.execute(
-        "TRUNCATE tenants, event_keys, deliveries CASCADE"
-    )  # what names a tenant goes with it
+    # What names a tenant goes with it.
+    await connection.execute("TRUNCATE tenants, event_keys, deliveries CASCADE")
     await connection.close()
 
 

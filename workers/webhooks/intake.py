@@ -12,6 +12,7 @@ from contextlib import suppress
 from bus.base import Bus, BusError, Claim, Fenced, Mark, Subscription, Taken
 from schemas.matches import decode_match
 from schemas.topics import MATCHED, READERS, Partition
+from schemas.webhooks import KEEP_TRYING_MS
 from stores.base import StoreUnavailable
 from stores.registry import NewDelivery, SqlRegistry
 from stores.registry.rules import parse_uuid
@@ -20,7 +21,6 @@ from workers.backoff import Backoff
 from workers.crash import crash_point
 from workers.gauges import Gauges
 from workers.webhooks.endpoints import Endpoints
-from workers.webhooks.schedule import KEEP_TRYING_MS
 
 RECORDS_MAX = 1_000
 BYTES_MAX = 4 * 2**20

@@ -8,7 +8,6 @@ from stores.registry import Delivery
 from stores.registry.deliveries import State
 
 ATTEMPTS_MAX = 20
-KEEP_TRYING_MS = 3 * 86_400_000
 
 FIRST_S = 10.0
 LONGEST_S = 6 * 3600.0
