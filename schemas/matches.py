@@ -136,5 +136,5 @@ _decode = msgspec.json.Decoder(Match).decode
 
 def rfc3339(ms: int) -> str:
     """Return a time in Unix ms to the millisecond."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    moment = datetime.fromtimestamp(ms // 1000, UTC).isoformat()
+    return f"{moment[:19]}.{ms % 1000:03d}Z"

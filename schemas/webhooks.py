@@ -53,21 +53,21 @@ class UrlRefused(ValueError):
 def check_url(url: str, *, private_allowed: bool) -> None:
     """Raise UrlRefused for what is no URL of a webhook. Which address a name has is checked at the call."""
     if len(url) > URL_CHARACTERS_MAX or not url.isascii() or not url.isprintable() or " " in url:
-        raise UrlRefused(f"it has at most {URL_CHARACTERS_MAX} characters, printable ASCII without spaces")
+        raise UrlRefused(f"it must have at most {URL_CHARACTERS_MAX} characters, ASCII without spaces")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         raise UrlRefused("its host or port is not usable") from None
     if parts.scheme != "https" and not (private_allowed and parts.scheme == "http"):
-        raise UrlRefused("it begins with https://")
+        raise UrlRefused("it must begin with https://")
     numeric = host is not None and not _is_literal(host) and _NUMERIC.fullmatch(host) is not None
     if not host or numeric or port == 0 or "\\" in url:
-        raise UrlRefused("it names a host, and no port or one from 1 to 65535")
+        raise UrlRefused("it must name a host, and no port or one from 1 to 65535")
     if "@" in parts.netloc or "#" in url:
-        raise UrlRefused("it has no user, password or fragment; the signature says who sends")
+        raise UrlRefused("it must have no user, password or fragment; the signature says who sends")
     if not private_allowed and _is_literal(host) and not is_public(host):
-        raise UrlRefused("its address is private, link-local, loopback or reserved")
+        raise UrlRefused("its address must not be private, link-local, loopback or reserved")
 
 
 def is_public(address: str) -> bool:

@@ -27,7 +27,7 @@ class NamedFilter(Struct, forbid_unknown_fields=True):
             try:
                 check_url(self.url, private_allowed=private_allowed)
             except UrlRefused as error:
-                raise ConditionsInvalid("url", f"no webhook goes there: {error}") from None
+                raise ConditionsInvalid("url", f"no webhook can go there: {error}") from None
         return msgspec.json.encode(self.conditions).decode()
 
 

@@ -42,18 +42,23 @@ _read_text = msgspec.json.Decoder(str).decode
 class Facts:
     """An event as conditions see it: its properties are read once, and only if one is asked for."""
 
-    __slots__ = ("_properties", "event")
+    __slots__ = ("_properties", "_typed", "event")
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self._properties: dict[str, Raw] | None = None
+        self._typed: dict[str, str] = {}
 
     def property(self, name: str) -> str:
         """Return a property as `properties_typed` holds it: a text that tells its type, or empty."""
-        if self._properties is None:
-            self._properties = _read(self.event.properties or "{}")
-        raw = self._properties.get(name)
-        return "" if raw is None or name == _NOT_SEGMENTABLE else _typed(bytes(raw))
+        typed = self._typed.get(name)
+        if typed is None:
+            if self._properties is None:
+                self._properties = _read(self.event.properties or "{}")
+            raw = self._properties.get(name)
+            typed = "" if raw is None or name == _NOT_SEGMENTABLE else _typed(bytes(raw))
+            self._typed[name] = typed
+        return typed
 
 
 Test = Callable[[Facts], bool]
@@ -63,11 +68,9 @@ def test_of(condition: Condition) -> Test:
     """Return the test that the conditions are. Only what `read_filter` gives can be one."""
     match condition:
         case All():
-            tests = tuple(map(test_of, condition.conditions))
-            return lambda facts: all(test(facts) for test in tests)
+            return _all_of(tuple(map(test_of, condition.conditions)))
         case AnyOf():
-            tests = tuple(map(test_of, condition.conditions))
-            return lambda facts: any(test(facts) for test in tests)
+            return _any_of(tuple(map(test_of, condition.conditions)))
         case Not():
             inner = test_of(condition.condition)
             return lambda facts: not inner(facts)
@@ -100,6 +103,26 @@ def names_of(condition: Condition) -> frozenset[str] | None:
             return frozenset((name,))
         case _:
             return None
+
+
+def _all_of(tests: tuple[Test, ...]) -> Test:
+    def met(facts: Facts) -> bool:
+        for test in tests:  # noqa: SIM110 - a generator costs as much as the tests
+            if not test(facts):
+                return False
+        return True
+
+    return met
+
+
+def _any_of(tests: tuple[Test, ...]) -> Test:
+    def met(facts: Facts) -> bool:
+        for test in tests:  # noqa: SIM110 - as above
+            if test(facts):
+                return True
+        return False
+
+    return met
 
 
 def _named(condition: EventCondition) -> Test:

@@ -228,7 +228,7 @@ async def test_by_hand(whole: Whole, receiver: Receiver, tmp_path: Path) -> None
     file = tmp_path / "filter.json"
     file.write_text(json.dumps({"name": "Orders", "conditions": ORDERS, "url": receiver.url}))
     code, _, errors = await whole.penstock("filter", "add", str(file))
-    assert (code, "begins with https://" in errors) == (1, True)
+    assert (code, "must begin with https://" in errors) == (1, True)
     code, [made], errors = await whole.penstock("filter", "add", str(file), "--webhook-private-addresses")
     assert code == 0, errors
     assert made["secret"].startswith("pk_webhook_")
@@ -238,8 +238,8 @@ async def test_by_hand(whole: Whole, receiver: Receiver, tmp_path: Path) -> None
     sample = tmp_path / "event.json"
     for total, meets in ((51, True), (50, False)):
         sample.write_text(json.dumps({"event_name": "Order Placed", "properties": {"Total": total}}))
-        told = await whole.penstock("filter", "test", str(file), "--event", str(sample))
-        assert told == (0, [{"matches": meets}], "")
+        tested = await whole.penstock("filter", "test", str(file), "--event", str(sample))
+        assert tested == (0, [{"matches": meets}], "")
     await send(whole, order(60), order(10))
     code, [tried], errors = await whole.penstock("filter", "test", str(file))
     assert (code, tried["looked_at"], tried["matched"]) == (0, 2, 1), errors
@@ -255,7 +255,10 @@ async def test_by_hand(whole: Whole, receiver: Receiver, tmp_path: Path) -> None
             '{"name": "x", "conditions": {"profile": "email", "operator": "exists"}}',
             "a filter knows the event",
         ),
-        ('{"name": "x", "conditions": {"event": "e"}, "url": "https://10.0.0.1/"}', "its address is private"),
+        (
+            '{"name": "x", "conditions": {"event": "e"}, "url": "https://10.0.0.1/"}',
+            "must not be private",
+        ),
         ('{"conditions": {"event": "e"}}', "missing required field `name`"),
     ):
         file.write_text(content)
