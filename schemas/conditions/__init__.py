@@ -6,7 +6,7 @@ those who judge an event as it comes read them here, so that they cannot underst
 
 from schemas.conditions.judging import names_of, test_of
 from schemas.conditions.moments import date_ms
-from schemas.conditions.reading import ConditionsInvalid, read_event_conditions, read_filter, read_segment
+from schemas.conditions.reading import ConditionsInvalid, read_filter, read_segment
 from schemas.conditions.tree import (
     All,
     AnyOf,
@@ -40,7 +40,6 @@ __all__ = [
     "Scalar",
     "date_ms",
     "names_of",
-    "read_event_conditions",
     "read_filter",
     "read_segment",
     "test_of",

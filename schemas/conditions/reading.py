@@ -21,7 +21,7 @@ from schemas.conditions.tree import (
     PropertyCondition,
 )
 
-__all__ = ["ConditionsInvalid", "read_event_conditions", "read_filter", "read_segment"]
+__all__ = ["ConditionsInvalid", "read_filter", "read_segment"]
 
 DEPTH_MAX = 8
 CONDITIONS_MAX = 100
@@ -46,11 +46,6 @@ _NO_PROFILE = (
 def read_segment(document: object) -> Condition:
     """Read conditions over customers, from what JSON gave. Raises ConditionsInvalid."""
     return _Reading().condition(document, "conditions", _OF_CUSTOMERS, 1)
-
-
-def read_event_conditions(document: object) -> Condition:
-    """Read conditions over one event: its properties and fields. Raises ConditionsInvalid."""
-    return _Reading().condition(document, "conditions", _OF_EVENTS, 1)
 
 
 def read_filter(document: object) -> Condition:

@@ -30,6 +30,10 @@ def describe() -> Sequence[str]:
         *_lines(
             "quarantine", quarantine.READS, quarantine.read_letter, quarantine.STAGES, "quarantine; batches"
         ),
+        "",
+        f"webhooks: reads {MATCHED}",
+        f"  {'enter':<10} Each match once into the registry's table `deliveries`, if its filter has a URL.",
+        f"  {'send':<10} What is due, signed, with retries, until it is delivered or dead.",
     ]
 
 

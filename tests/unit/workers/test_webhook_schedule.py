@@ -55,13 +55,8 @@ def test_attempts_and_time_are_bounded() -> None:
 
 
 def test_waits_grow_with_jitter_and_end() -> None:
-    for attempts, step_s in (
-        (1, FIRST_S),
-        (2, 2 * FIRST_S),
-        (5, 16 * FIRST_S),
-        (18, LONGEST_S),
-        (10**6, LONGEST_S),
-    ):
+    steps = {1: FIRST_S, 2: 2 * FIRST_S, 5: 16 * FIRST_S, 18: LONGEST_S, 10**6: LONGEST_S}
+    for attempts, step_s in steps.items():
         waits = {wait_s(attempts) for _ in range(50)}
         assert len(waits) > 10
         assert all(step_s / 2 <= wait <= step_s for wait in waits)
