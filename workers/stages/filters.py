@@ -1,13 +1,18 @@
 """Which automation filters an event meets: asked last, of the event as it will be stored."""
 
+import logging
 from collections.abc import Sequence
+
+import msgspec
 
 from schemas.conditions.judging import Facts
 from schemas.event import Event
 from workers.consent import allows
-from workers.filters.known import KnownFilters
+from workers.filters.known import Compiled, KnownFilters
 from workers.resources import Resources
 from workers.stage import KEEP, Verdict
+
+log = logging.getLogger("penstock.worker")
 
 
 class Filters:
@@ -27,6 +32,15 @@ class Filters:
                 if of_tenant is None or not allows(event, "analytics"):
                     continue
                 if possible := of_tenant.of(event.event_name):
-                    facts = Facts(event)
-                    event.matched = tuple([(one.filter_id, one.name) for one in possible if one.test(facts)])
+                    event.matched = _met(event, possible)
         return [KEEP] * len(events)
+
+
+def _met(event: Event, possible: Sequence[Compiled]) -> tuple[tuple[str, str], ...]:
+    facts = Facts(event)
+    try:
+        return tuple([(one.filter_id, one.name) for one in possible if one.test(facts)])
+    except (ValueError, msgspec.MsgspecError) as error:
+        # No filter may keep an event from being stored.
+        log.warning("event %s cannot be put to filters: %s", event.event_id, type(error).__name__)
+        return ()

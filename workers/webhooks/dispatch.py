@@ -55,6 +55,7 @@ class Dispatcher:
         self._keep_ms = keep_ms
         self._sending: dict[asyncio.Task[None], int] = {}
         self._of_tenant: Counter[int] = Counter()
+        self._in_hand: set[str] = set()
         self._next_sweep = 0.0
         self.turned_at = time.monotonic()
 
@@ -94,7 +95,9 @@ class Dispatcher:
                 continue
             claimed = await self._registry.claim_deliveries(filter_.filter_id, count=room, lease_ms=LEASE_MS)
             for delivery in claimed:
-                self._start(filter_, endpoint, delivery)
+                # One whose claim ended while the registry was down is still being noted here.
+                if delivery.match_id not in self._in_hand:
+                    self._start(filter_, endpoint, delivery)
             started += len(claimed)
         metrics.WEBHOOK_BREAKERS_OPEN.set(len(self._endpoints.resting()))
         return started
@@ -102,11 +105,13 @@ class Dispatcher:
     def _start(self, to: Due, endpoint: Endpoint, delivery: Delivery) -> None:
         task = asyncio.create_task(self._deliver(to, endpoint, delivery))
         endpoint.in_flight += 1
+        self._in_hand.add(delivery.match_id)
         self._of_tenant[to.tenant_id] += 1
         self._sending[task] = to.tenant_id
 
         def ended(task: asyncio.Task[None]) -> None:
             endpoint.in_flight -= 1
+            self._in_hand.discard(delivery.match_id)
             self._of_tenant[self._sending.pop(task)] -= 1
             self._took.set()  # there is room
             if not task.cancelled() and (error := task.exception()) is not None:

@@ -35,7 +35,7 @@ DRAIN_S = 0.5
 DRAIN_BYTES_MAX = 16 * 1024
 """What is read of an answer's body, and thrown away, so that the connection can be used again."""
 
-NAMES_AT_ONCE = 32
+NAMES_AT_ONCE = 256
 """A name server that hangs holds up a thread; more names than this wait for each other."""
 
 _tried: ContextVar[list[bool]] = ContextVar("tried")

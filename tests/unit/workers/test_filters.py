@@ -19,6 +19,7 @@ from workers.filters.known import KnownFilters
 from workers.matches import RECORDS_MAX, match, match_records
 from workers.stage import KEEP, Unavailable
 from workers.stages.filters import Filters
+from workers.tenants import RETRY_S
 
 PAGE_VIEWS = {"event": "page_view"}
 
@@ -85,6 +86,14 @@ async def test_one_that_cannot_be_read_stops_no_other() -> None:
     assert await judged(stage(*unusable, saved(9, PAGE_VIEWS)), event(1)) == [["filter 9"]]
 
 
+async def test_an_event_that_cannot_be_read_is_stored_and_matches_nothing() -> None:
+    exists = saved(1, {"property": "p", "operator": "exists"})
+    views = saved(2, PAGE_VIEWS)
+    for properties in ("{", '{"p":"\\ud800"}', "[]"):
+        told = await judged(stage(exists, views), event(1, properties=properties), event(2))
+        assert told == [[], ["filter 2"]]
+
+
 async def test_they_are_read_anew_in_one_question(clock: list[float]) -> None:
     registry = Registry(saved(1, PAGE_VIEWS))
     filters = KnownFilters(registry, fresh_s=15)
@@ -104,7 +113,12 @@ async def test_an_unchanged_filter_is_compiled_once(
 ) -> None:
     compiled: list[str] = []
     compile_filter = known.compile_filter
-    monkeypatch.setattr(known, "compile_filter", lambda row: compiled.append(row.name) or compile_filter(row))
+
+    def counting(row: Filter) -> known.Compiled | None:
+        compiled.append(row.name)
+        return compile_filter(row)
+
+    monkeypatch.setattr(known, "compile_filter", counting)
     registry = Registry(saved(1, PAGE_VIEWS, name="a"), saved(2, PAGE_VIEWS, name="b"))
     filters = KnownFilters(registry, fresh_s=15)
     await filters.of({1})
@@ -130,7 +144,7 @@ async def test_the_registry_is_down(clock: list[float]) -> None:
     with pytest.raises(Unavailable, match="tenant 2"):
         await filters.of({1, 2})
     registry.down = False
-    clock[0] += known.RETRY_S
+    clock[0] += RETRY_S
     assert set(await filters.of({1, 2})) == {1}
 
 
