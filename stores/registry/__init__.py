@@ -2,7 +2,7 @@
 
 from schemas.settings import Settings
 from stores.registry.database import open_database
-from stores.registry.deliveries import Delivery, Due, NewDelivery
+from stores.registry.deliveries import Delivery, Due, Ended, NewDelivery
 from stores.registry.errors import EntryRefused
 from stores.registry.event_keys import KeyClaim, KeyOwner
 from stores.registry.filters import Filter
@@ -15,6 +15,7 @@ from stores.registry.segments import Segment
 __all__ = [
     "Delivery",
     "Due",
+    "Ended",
     "EntryRefused",
     "Filter",
     "KeyClaim",

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import TextClause, bindparam, delete, select, text, update
+from sqlalchemy import TextClause, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stores.registry import rules
@@ -61,6 +61,16 @@ class Delivery(Struct, frozen=True):
     body: str
 
 
+class Ended(Struct, frozen=True):
+    """How an attempt of a claimed delivery ended; `waiting` tries again at `due_at`."""
+
+    delivery: Delivery
+    state: State
+    status: int = 0
+    reason: str = ""
+    due_at: int = 0
+
+
 # A batch travels as one JSON text. Only what a filter with a URL waits for is taken.
 _TAKE = {
     "sqlite": text("""
@@ -99,8 +109,14 @@ def _claiming(lock: str) -> TextClause:
 
 
 _CLAIM = {"sqlite": _claiming(""), "postgresql": _claiming("FOR UPDATE SKIP LOCKED")}
-_WAITING = (deliveries.c.match_id == bindparam("id"), deliveries.c.state == "waiting")
-_OURS = (*_WAITING, deliveries.c.claim == bindparam("of_claim"))
+_DELIVERED = text("""
+    UPDATE deliveries SET state = 'delivered', attempts = :attempts, status = :status, reason = :reason,
+        claim = '', ended_at = :now, body = ''
+    WHERE match_id = :match_id AND state = 'waiting'""")
+_FAILED = text("""
+    UPDATE deliveries SET state = :state, attempts = :attempts, status = :status, reason = :reason,
+        claim = '', due_at = :due_at, ended_at = :ended_at
+    WHERE match_id = :match_id AND state = 'waiting' AND claim = :claim""")
 
 
 class Deliveries:
@@ -149,35 +165,24 @@ class Deliveries:
 
         return [_delivery_of(row) for row in await self._database.write(run)]
 
-    async def end_delivery(
-        self, delivery: Delivery, state: State, *, status: int, reason: str, due_at: int = 0
-    ) -> bool:
-        """Note how an attempt ended; false if the claim had ended before and another has it now.
+    async def end_deliveries(self, ended: Sequence[Ended]) -> int:
+        """Note how attempts ended, in one transaction; return of how many that counts.
 
-        `waiting` tries again at `due_at`; of a delivered one the body is no longer kept, and it counts
-        whoever has the claim.
+        It does not where a claim had ended before and another has it now. A delivered one counts whoever
+        has the claim, and its body is no longer kept.
         """
-        values: dict[str, Any] = {
-            "state": state,
-            "attempts": delivery.attempts + 1,
-            "status": status,
-            "reason": reason,
-            "claim": "",
-        }
-        if state == "waiting":
-            values["due_at"] = due_at
-        else:
-            values["ended_at"] = now_ms()
-        if state == "delivered":
-            values["body"] = ""
-        delivered = state == "delivered"
-        params = {"id": delivery.match_id} | ({} if delivered else {"of_claim": delivery.claim})
+        now = now_ms()
+        delivered = [_params(one, now) for one in ended if one.state == "delivered"]
+        others = [_params(one, now) for one in ended if one.state != "delivered"]
 
         async def run(connection: AsyncConnection) -> int:
-            statement = update(deliveries).where(*(_WAITING if delivered else _OURS)).values(**values)
-            return (await connection.execute(statement, params)).rowcount
+            count = 0
+            for statement, some in ((_DELIVERED, delivered), (_FAILED, others)):
+                for params in some:  # one by one, because drivers do not count a batch
+                    count += (await connection.execute(statement, params)).rowcount
+            return count
 
-        return await self._database.write(run) > 0
+        return await self._database.write(run) if ended else 0
 
     async def sweep_deliveries(self, *, keep_ms: int) -> tuple[int, int]:
         """Declare dead what was tried for too long, forget what ended long ago; return how many of each."""
@@ -249,3 +254,22 @@ _STATES = text("""
 def _delivery_of(row: AnyRow) -> Delivery:
     values = {field: getattr(row, field) for field in Delivery.__struct_fields__}
     return Delivery(**{**values, "match_id": str(row.match_id), "filter_id": str(row.filter_id)})
+
+
+def _params(ended: Ended, now: int) -> dict[str, Any]:
+    delivery = ended.delivery
+    params: dict[str, Any] = {
+        "match_id": delivery.match_id,
+        "attempts": delivery.attempts + 1,
+        "status": ended.status,
+        "reason": ended.reason,
+    }
+    if ended.state == "delivered":
+        return params | {"now": now}
+    waits = ended.state == "waiting"
+    return params | {
+        "state": ended.state,
+        "claim": delivery.claim,
+        "due_at": ended.due_at if waits else delivery.due_at,
+        "ended_at": None if waits else now,
+    }

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from schemas.tenants import Tenant
-from stores.registry import Delivery, EntryRefused, Filter, NewDelivery, SqlRegistry
+from stores.registry import Delivery, Ended, EntryRefused, Filter, NewDelivery, SqlRegistry
+from stores.registry.deliveries import State
 
 CONDITIONS = '{"event":"ü \\" %s :name"}'
 URL = "https://hooks.example/?a=:b"
@@ -30,6 +32,10 @@ async def claim(
     registry: SqlRegistry, filter_: Filter, count: int = 10, lease_ms: int = 60_000
 ) -> list[Delivery]:
     return list(await registry.claim_deliveries(filter_.filter_id, count=count, lease_ms=lease_ms))
+
+
+async def end(registry: SqlRegistry, delivery: Delivery, state: State, **told: Any) -> bool:
+    return await registry.end_deliveries([Ended(delivery, state, **told)]) == 1
 
 
 async def replay(registry: SqlRegistry, tenant: Tenant, **chosen: str) -> int:
@@ -161,11 +167,10 @@ class DeliveryContract:
         [old] = await claim(registry, filter_, lease_ms=-1)
         [taken_over] = await claim(registry, filter_)
         assert taken_over.claim != old.claim
-        late = {"status": 500, "reason": "late", "due_at": 1}
-        assert not await registry.end_delivery(old, "waiting", **late)  # type: ignore[arg-type]
-        assert not await registry.end_delivery(old, "dead", **late)  # type: ignore[arg-type]
-        assert await registry.end_delivery(old, "delivered", status=200, reason="")
-        assert not await registry.end_delivery(taken_over, "waiting", status=500, reason="", due_at=1)
+        assert not await end(registry, old, "waiting", status=500)
+        assert not await end(registry, old, "dead", status=500)
+        assert await end(registry, old, "delivered", status=200)
+        assert not await end(registry, taken_over, "waiting", status=500)
         assert list((await states(registry, shop)).values()) == ["delivered"]
 
     async def test_how_an_attempt_ends(self, registry: SqlRegistry, shop: Tenant) -> None:
@@ -173,9 +178,9 @@ class DeliveryContract:
         await take(registry, new(filter_), new(filter_), new(filter_))
         done, again, dead = await claim(registry, filter_)
         now = int(time.time() * 1000)
-        await registry.end_delivery(done, "delivered", status=204, reason="")
-        await registry.end_delivery(again, "waiting", status=503, reason="busy", due_at=now + HOUR_MS)
-        await registry.end_delivery(dead, "dead", status=410, reason="gone")
+        await end(registry, done, "delivered", status=204)
+        await end(registry, again, "waiting", status=503, reason="busy", due_at=now + HOUR_MS)
+        await end(registry, dead, "dead", status=410, reason="gone")
         found = {one.match_id: one for one in await registry.list_deliveries(shop.id)}
         assert (found[done.match_id].state, found[done.match_id].body) == ("delivered", "")
         assert found[done.match_id].ended_at is not None
@@ -193,7 +198,7 @@ class DeliveryContract:
         filter_, other = await hooked(registry, shop), await hooked(registry, shop, "Other")
         await take(registry, new(filter_), new(filter_), new(other))
         for one in [*await claim(registry, filter_), *await claim(registry, other)]:
-            await registry.end_delivery(one, "dead", status=410, reason="gone")
+            await end(registry, one, "dead", status=410, reason="gone")
         assert await replay(registry, rival) == 0
         assert await replay(registry, shop, match_id="nobody") == 0
         assert await replay(registry, shop, filter_id=other.filter_id) == 1
@@ -213,7 +218,7 @@ class DeliveryContract:
         done, late, waits = new(filter_), new(filter_), new(filter_)
         await take(registry, done)
         [ended] = await claim(registry, filter_)
-        await registry.end_delivery(ended, "delivered", status=200, reason="")
+        await end(registry, ended, "delivered", status=200)
         await take(registry, late, for_ms=-1)
         await take(registry, waits)
         assert await registry.sweep_deliveries(keep_ms=HOUR_MS) == (1, 0)

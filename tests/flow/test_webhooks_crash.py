@@ -14,6 +14,7 @@ from tests.flow.webhooks import add, start, until
 from tests.flow.whole import Whole, open_whole
 from tests.flow.worker_child import ended
 from tests.unit.workers.receiver import Receiver, receiving
+from workers.webhooks.endpoints import ROOM
 
 NUMBER = 12
 
@@ -34,8 +35,8 @@ async def receiver() -> AsyncIterator[Receiver]:
     ("crash_at", "repeated_max"),
     [
         ("after_deliveries", 0),  # entered, not committed: the ids are known
-        ("after_answer", 4),  # the one gap: answered, and killed before that was noted
-        ("after_answer:3", 4),
+        ("after_answer", ROOM),  # the one gap: answered, and killed before that was noted
+        ("after_answer:3", ROOM),
     ],
 )
 async def test_killed_at_a_point(whole: Whole, receiver: Receiver, crash_at: str, repeated_max: int) -> None:

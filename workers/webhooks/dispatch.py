@@ -8,11 +8,12 @@ from collections import Counter
 from typing import Protocol
 
 from stores.base import StoreUnavailable
-from stores.registry import Delivery, Due, SqlRegistry
+from stores.registry import Delivery, Due, Ended, SqlRegistry
 from workers import metrics
 from workers.backoff import Backoff
 from workers.crash import crash_point
 from workers.webhooks.endpoints import Endpoint, Endpoints
+from workers.webhooks.notes import Notes
 from workers.webhooks.schedule import Answer, next_of
 
 AT_ONCE_MAX = 256
@@ -52,6 +53,7 @@ class Dispatcher:
         self._endpoints = endpoints
         self._stop = stop
         self._took = took
+        self._notes = Notes(registry)
         self._keep_ms = keep_ms
         self._sending: dict[asyncio.Task[None], int] = {}
         self._of_tenant: Counter[int] = Counter()
@@ -78,6 +80,10 @@ class Dispatcher:
                 await self._rest()
         if self._sending:
             await asyncio.wait(self._sending)
+
+    async def keep_notes(self) -> None:
+        """Write down what became of deliveries, until it is cancelled."""
+        await self._notes.run()
 
     async def _start_due(self) -> int:
         """Start what there is room for; return how many requests that were."""
@@ -129,17 +135,7 @@ class Dispatcher:
         metrics.WEBHOOKS.labels(next_.state).inc()
         if next_.state == "dead":
             log.warning("match %s of filter %s is dead: %s", delivery.match_id, to.filter_id, next_.reason)
-        backoff = Backoff()
-        while True:  # what was answered must be noted: only then is it never sent again
-            try:
-                await self._registry.end_delivery(
-                    delivery, next_.state, status=answer.status, reason=next_.reason, due_at=next_.due_at
-                )
-            except StoreUnavailable as error:
-                log.warning("trying again to note what became of %s: %s", delivery.match_id, error)
-                await backoff.pause()
-            else:
-                return
+        await self._notes.note(Ended(delivery, next_.state, answer.status, next_.reason, next_.due_at))
 
     async def _rest(self) -> None:
         """Wait until there is more to send, more room, or time to look again."""

@@ -11,7 +11,7 @@ FAILURES_MAX = 5
 REST_FIRST_S = 30.0
 REST_MAX_S = 300.0
 
-ROOM = 4
+ROOM = 10
 """Requests at once to one endpoint that answers; one that failed last gets one at a time."""
 
 ENDPOINTS_MAX = 10_000

@@ -57,8 +57,9 @@ async def serve_webhooks(
 async def _work(intake: Intake, dispatcher: Dispatcher, stop: asyncio.Event) -> None:
     working = [asyncio.create_task(intake.run()), asyncio.create_task(dispatcher.run())]
     watching = asyncio.create_task(_watch(intake, dispatcher, stop))
+    noting = asyncio.create_task(dispatcher.keep_notes())
     try:
-        running = {*working, watching}
+        running = {*working, watching, noting}
         while not all(task.done() for task in working):
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -67,9 +68,9 @@ async def _work(intake: Intake, dispatcher: Dispatcher, stop: asyncio.Event) -> 
                 log.warning("not finished within %.0f s; what is under way is sent again later", STOP_S)
                 return
     finally:
-        for task in (*working, watching):
+        for task in (*working, watching, noting):
             task.cancel()
-        await asyncio.gather(*working, watching, return_exceptions=True)
+        await asyncio.gather(*working, watching, noting, return_exceptions=True)
 
 
 async def _watch(intake: Intake, dispatcher: Dispatcher, stop: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from schemas.webhooks import KEEP_TRYING_MS, sign
-from stores.registry import NewDelivery
+from stores.registry import Ended, NewDelivery
 from stores.registry.filters import FILTERS_MAX
 from tests.unit.console.conftest import Api
 
@@ -155,7 +155,7 @@ async def test_deliveries_and_their_replay(api: Api) -> None:
     assert (await ask(api, "GET", path, token="one-read")).json() == {"deliveries": []}
     await api.registry.take_deliveries([NewDelivery(MATCH, made["id"], "{}")], keep_trying_ms=KEEP_TRYING_MS)
     [claimed] = await api.registry.claim_deliveries(made["id"], count=1, lease_ms=1000)
-    await api.registry.end_delivery(claimed, "dead", status=410, reason="the receiver answered 410")
+    await api.registry.end_deliveries([Ended(claimed, "dead", 410, "the receiver answered 410")])
     [dead] = (await ask(api, "GET", path + "?state=dead&limit=5", token="one-read")).json()["deliveries"]
     assert (dead["id"], dead["state"], dead["attempts"], dead["status"]) == (MATCH, "dead", 1, 410)
     assert dead["next_attempt_at"] is None
