@@ -131,7 +131,7 @@ class Intake:
     async def assigned(self, claims: Sequence[Claim]) -> Mapping[Partition, int]:
         """Say from which offset each newly owned partition is read."""
         self._owned.update({claim.partition: claim for claim in claims})
-        return {claim.partition: _start(claim) for claim in claims}
+        return {claim.partition: start_of(claim) for claim in claims}
 
     async def revoked(self, claims: Sequence[Claim]) -> None:
         """Let go: what is in hand and not committed is taken by the next owner, whom the ids tell."""
@@ -139,7 +139,7 @@ class Intake:
             self._owned.pop(claim.partition, None)
 
 
-def _start(claim: Claim) -> int:
+def start_of(claim: Claim) -> int:
     """Return where to go on. A log that was cut is read from where it begins: ids tell what is new."""
     committed = claim.committed
     if committed is None or claim.log_start <= committed <= claim.log_end:
