@@ -17,6 +17,7 @@ NAMES = (
     "product",
     "person",
     "segment",
+    "filter",
     "query",
     "receipt",
     "ledger",

@@ -32,6 +32,8 @@ MESSAGES = {
     "body_too_large": "The body is larger than 64 KiB; state it with fewer conditions.",
     "conditions_invalid": "The conditions cannot be read; docs/segments.md shows their form.",
     "segment_unknown": "The tenant has no segment with this id.",
+    "filter_unknown": "The tenant has no filter with this id.",
+    "filter_refused": "The filter cannot be saved like this.",
     "segment_refused": "The segment cannot be saved like this.",
     "person_unknown": "Nothing is known of this person; name the scope to have the quarantine searched, too.",
     "person_ambiguous": "Several persons have this identifier, each in another scope: name one as `scope`.",

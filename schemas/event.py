@@ -91,6 +91,7 @@ class Event(Struct, kw_only=True, gc=False):
     person_id: str | None = None
     fraud_score: int | None = None
     fraud_reasons: tuple[str, ...] = ()
+    matched: tuple[tuple[str, str], ...] = ()  # id and name of each automation filter that it meets
     # --- where it stands in the log, and which record it repeats
     at: Coordinates | UnsetType = UNSET
     replay_of: str | None = None

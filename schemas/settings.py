@@ -105,6 +105,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=60_000), _about("How long a range waits for more records.")
     ] = 500
 
+    webhook_private_addresses: Annotated[
+        bool, _about("Let webhooks go to private, link-local and loopback addresses, and to http://.")
+    ] = False
+    webhook_days: Annotated[
+        int,
+        Meta(ge=8, le=400),
+        _about("Days for which deliveries of webhooks are kept."),
+    ] = 30
+
 
 def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
     """Build the settings of a process. Raises SettingsError naming the first bad or unknown one."""

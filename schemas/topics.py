@@ -9,7 +9,12 @@ MATCHED = "events.matched"  # matched an automation filter
 
 ALL = (RAW, REJECTED, DEAD, MATCHED)
 
-READERS = {RAW: "penstock-events", REJECTED: "penstock-quarantine", DEAD: "penstock-quarantine"}
+READERS = {
+    RAW: "penstock-events",
+    REJECTED: "penstock-quarantine",
+    DEAD: "penstock-quarantine",
+    MATCHED: "penstock-webhooks",
+}
 """The consumer group that reads a topic: `penstock-` and the name of the worker."""
 
 

@@ -134,7 +134,7 @@ def test_every_metric_that_is_watched_exists() -> None:
     watched = set()
     for path in (ROOT / "deploy").rglob("*"):
         if path.suffix in (".yml", ".json"):
-            watched |= set(re.findall(r"penstock_(?:gateway|worker|api)_[a-z_]+", path.read_text()))
+            watched |= set(re.findall(r"penstock_(?:gateway|worker|api|webhook)_[a-z_]+", path.read_text()))
     assert watched
     histograms = {re.sub(r"_(bucket|sum|count)$", "", name) for name in watched}
     assert histograms - exposed == set()

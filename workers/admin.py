@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 from hypercorn.asyncio import serve
@@ -15,10 +16,30 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.settings import Settings, SettingsError
-from workers.partitions import Partitions
+from schemas.topics import Partition
 
 
-def app(pipeline: str, members: Sequence[Partitions], stop: asyncio.Event) -> Starlette:
+class Breakers(Protocol):
+    """What rests, and how it goes on."""
+
+    def resting(self) -> Sequence[object]: ...
+
+    def lift(self) -> Sequence[object]: ...
+
+
+class Member(Protocol):
+    """This process's place in the group of one topic."""
+
+    @property
+    def joined(self) -> bool: ...
+
+    @property
+    def breakers(self) -> Breakers: ...
+
+    def owned(self) -> Sequence[Partition]: ...
+
+
+def app(pipeline: str, members: Sequence[Member], stop: asyncio.Event) -> Starlette:
     """Build the routes. `members` are this process's places in the groups of the pipeline's topics."""
 
     async def metrics(request: Request) -> Response:

@@ -18,8 +18,11 @@ Point = Literal[
     "before_insert",  # once per inserted block: events, outcomes, batches, and every repeated part
     "after_insert",
     "after_dead_letters",  # published and acknowledged, the range is not complete
+    "after_matches",  # likewise
     "after_store",  # all of the range is written, its completion is not committed
     "after_complete",
+    "after_deliveries",  # the worker webhooks: matches entered, the offset is not committed
+    "after_answer",  # likewise: a receiver answered, that is not noted
     "in_recovery",  # what an earlier attempt wrote has been read
 ]
 

@@ -112,13 +112,16 @@ async def pass_through(stage: Judge[Item], judged: Judged[Item]) -> None:
         judged.apply(stage.name, verdicts)
 
 
-def rows(judged: Judged[Item], row: Callable[[Item], str]) -> dict[int, str]:
+Made = TypeVar("Made")
+
+
+def rows(judged: Judged[Item], row: Callable[[Item], Made]) -> dict[int, Made]:
     """Return the row of each item that is left, by offset; an item that no row can be made of is dead."""
     try:
         return dict(zip(judged.offsets, map(row, judged.items), strict=True))
     except Exception:  # the one at fault is found below
         log.warning("a row cannot be made; going on one by one", exc_info=True)
-    made: dict[int, str] = {}
+    made: dict[int, Made] = {}
     for offset, item in zip(judged.offsets, judged.items, strict=True):
         try:
             made[offset] = row(item)

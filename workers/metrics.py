@@ -71,3 +71,22 @@ PERSON_CONFLICTS = Counter(
     "Identifiers that their event's person did not get: belongs_to_another, has_another.",
     ["why"],
 )
+MATCHES = Counter(
+    "penstock_worker_matches", "Matches published to events.matched, repeats after a crash too."
+)
+WEBHOOKS = Counter(
+    "penstock_webhook_attempts",
+    "Requests to webhooks, by outcome: delivered, waiting (tried again), dead.",
+    ["outcome"],
+)
+WEBHOOK_SECONDS = Histogram(
+    "penstock_webhook_seconds", "One request to a webhook, failed ones too.", buckets=_SECONDS
+)
+WEBHOOKS_TAKEN = Counter("penstock_webhook_taken", "Matches that were entered to be sent, each id once.")
+WEBHOOKS_WAITING = Gauge("penstock_webhook_waiting", "Deliveries that wait, in the registry: of all workers.")
+WEBHOOKS_DEAD = Gauge(
+    "penstock_webhook_dead", "Dead deliveries: see `penstock filter deliveries --dead` and `replay`."
+)
+WEBHOOK_BREAKERS_OPEN = Gauge(
+    "penstock_webhook_breakers_open", "Endpoints that this worker lets rest because they fail."
+)

@@ -19,6 +19,7 @@ from workers.crash import crash_point
 from workers.intent import Intent, digest
 from workers.judging import Item, Judge, Judged, Reader, decode, pass_through, rows
 from workers.lane import Lane
+from workers.matches import Matched
 from workers.partitions import Limits, Partitions, Portion
 from workers.ranges import Range, times_of
 from workers.sink import Sink
@@ -30,7 +31,7 @@ log = logging.getLogger("penstock.worker")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline(Generic[Item]):
     """One way from a topic to a table. `outcome` makes the `outcomes` row of what a stage ended; `patch` the
-    `customer_patches` row of an item that is stored, or "" for none.
+    `customer_patches` row of an item that is stored, or "" for none; `match` what filters get, or None.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Pipeline(Generic[Item]):
     outcome: Callable[[Item, Duplicate | Drop], str] | None
     limits: Limits
     patch: Callable[[Item], str] | None = None
+    match: Callable[[Item], Matched | None] | None = None
 
     @property
     def group(self) -> str:
@@ -158,6 +160,7 @@ class Worker(Generic[Item]):
 
     def _range(self, batch: Batch, judged: Judged[Item], intent: Intent | None) -> Range:
         patches = self._patches(judged)
+        matches = self._matches(judged)
         stored = rows(judged, self._pipeline.row)
         duplicate, dropped = self._outcomes(judged)
         range_ = Range(
@@ -169,6 +172,7 @@ class Worker(Generic[Item]):
             duplicate=duplicate,
             dropped=dropped,
             patches=patches,
+            matches=matches,
             dead=judged.dead,
             dead_records={offset: batch.records[offset - batch.start] for offset in judged.dead},
             times=times_of(judged.received(), intent),
@@ -182,6 +186,12 @@ class Worker(Generic[Item]):
         if self._pipeline.patch is None:
             return None
         return {offset: row for offset, row in rows(judged, self._pipeline.patch).items() if row}
+
+    def _matches(self, judged: Judged[Item]) -> dict[int, Matched]:
+        if self._pipeline.match is None:
+            return {}
+        made = rows(judged, self._pipeline.match)
+        return {offset: matched for offset, matched in made.items() if matched is not None}
 
     def _outcomes(self, judged: Judged[Item]) -> tuple[dict[int, str], dict[int, str]]:
         duplicate: dict[int, str] = {}

@@ -7,6 +7,7 @@ from bus.base import Claim, Taken
 from schemas.rows import OUTCOMES, PATCHES, TIME_MS_END, TIME_MS_MIN
 from workers.intent import Intent
 from workers.judging import Death
+from workers.matches import Matched
 from workers.stage import Dead
 
 ROW_REFUSED = "row_refused"
@@ -17,6 +18,7 @@ REASON_CHARS_MAX = 500
 class Range:
     """[start, end): each offset is in exactly one of `stored`, `duplicate`, `dropped` (rows) and `dead`.
 
+    `matches` are what automation filters want of it; also those of stored offsets only.
     `patches` are the rows of `customer_patches` (None: its pipeline has none); those of stored offsets count.
     Records that became rows are not kept: a range waiting for the warehouse holds its rows only.
     `times` bounds the `received_at` of all rows (Unix ms, both included). `resumed` says that an
@@ -31,6 +33,7 @@ class Range:
     duplicate: dict[int, str] = field(default_factory=dict)
     dropped: dict[int, str] = field(default_factory=dict)
     patches: dict[int, str] | None = None
+    matches: dict[int, Matched] = field(default_factory=dict)
     dead: dict[int, Death] = field(default_factory=dict)
     dead_records: dict[int, Taken] = field(default_factory=dict)
     times: tuple[int, int]

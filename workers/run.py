@@ -43,7 +43,7 @@ async def run_worker(name: str, settings: Settings) -> None:
     Raises SettingsError, LogChanged, StoreMisconfigured, WorkerStuck, and BusUnavailable at the start.
     """
     if name not in PIPELINES:
-        raise SettingsError(f"there is no pipeline {name!r}; there are {', '.join(PIPELINES)}")
+        raise SettingsError(f"there is no worker {name!r}; there are {', '.join(PIPELINES)}, webhooks")
     sock = admin.bind(settings)
     async with open_bus(settings) as bus, open_resources(settings) as use:
         with stop_signal() as stop:

@@ -13,13 +13,14 @@ from uuid import uuid4
 
 from bus.base import Bus, BusUnavailable, Record, Taken
 from schemas.rows import BATCHES, LANDING, OUTCOMES, PATCHES, batch_row, columns
-from schemas.topics import DEAD, Coordinates
+from schemas.topics import DEAD, MATCHED, Coordinates
 from stores.base import InsertRefused, StoreMisconfigured, StoreUnavailable, Warehouse
 from workers import metrics
 from workers.backoff import Backoff
 from workers.breaker import DEAD_MAX, Breaker
 from workers.crash import crash_point
 from workers.letters import dead_letter
+from workers.matches import match_records
 from workers.ranges import Range
 from workers.recovery import Written
 from workers.resume import read_range
@@ -58,9 +59,9 @@ class Sink:
     inserts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INSERTS_MAX))
 
     async def store(self, range_: Range, breaker: Breaker, confirm: Confirm) -> None:
-        """Return when every row of the range is stored and its dead letters are durable; waits for ever.
+        """Return when every row of the range is stored and its matches and dead letters are durable.
 
-        Raises Fenced and StoreMisconfigured.
+        Waits for ever. Raises Fenced and StoreMisconfigured.
         """
         with metrics.RANGE_SECONDS.labels(self.pipeline).time():
             await _Writing(self, range_, breaker, confirm).run()
@@ -82,6 +83,9 @@ class _Writing:
         await self._store_patches()
         await self._store(self._range.table)
         await self._store(OUTCOMES)
+        if self._range.matches:
+            await self._patiently(self._publish_matches)
+            crash_point("after_matches")
         if self._range.dead:
             await self._patiently(self._bury)
             crash_point("after_dead_letters")
@@ -235,6 +239,17 @@ class _Writing:
             await stage.release(dead)
         for first in range(0, len(letters), LETTERS_MAX):
             await self._sink.bus.publish(DEAD, letters[first : first + LETTERS_MAX])
+
+    async def _publish_matches(self) -> None:
+        """Publish what filters want of stored events. A repeat is harmless: it has the same id."""
+        stored = self._range.stored
+        matches = [matched for offset, matched in sorted(self._range.matches.items()) if offset in stored]
+        await self._confirm()
+        number = 0
+        for records in match_records(matches):
+            await self._sink.bus.publish(MATCHED, records)
+            number += len(records)
+        metrics.MATCHES.inc(number)
 
     def _rows(self, table: str) -> Mapping[int, str]:
         if table != BATCHES:

@@ -42,7 +42,8 @@ async def _serve(settings: Settings) -> None:
     ):
         await refuse_public(settings, registry)
         auditor = Auditor(bus, warehouse, settings.bus_incarnation)
-        use = Use(warehouse, registry, Guard(registry, keys), auditor, InFlight(bus))
+        guard, private = Guard(registry, keys), settings.webhook_private_addresses
+        use = Use(warehouse, registry, guard, auditor, InFlight(bus), private)
         app, admin = create_app(use), create_admin(use)
         settle()
         erasing = Erasing(Eraser(bus, warehouse, registry), registry)

@@ -9,13 +9,13 @@ import click
 
 from cli.errors import CommandFailed
 from cli.options import REGISTRY, WAREHOUSE, with_settings
+from cli.tenancy import TENANT, read_file, tenant_of
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from schemas.tenants import Tenant
     from stores.registry import Segment, SqlRegistry
 
-_TENANT = click.option("--tenant", help="A numeric id, a UUID or a slug; the only tenant if there is one.")
 _FILE = click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 
 
@@ -30,7 +30,7 @@ def command() -> None:
 
 @command.command("preview")
 @_FILE
-@_TENANT
+@TENANT
 @with_settings(*REGISTRY, *WAREHOUSE)
 def preview(settings: Settings, *, file: Path, tenant: str | None) -> None:
     """Print how many of the tenant's customers meet the conditions in FILE, and some of them."""
@@ -46,20 +46,20 @@ async def _preview(settings: Settings, file: Path, tenant: str | None) -> Any:
     from stores.registry import open_registry
     from stores.warehouse import open_warehouse
 
-    given = _read(file, saved.Conditions)
+    given = read_file(file, saved.Conditions)
     try:
         condition = read_segment(given.conditions)
     except ConditionsInvalid as error:
         raise CommandFailed(str(error)) from None
     async with open_registry(settings) as registry:
-        found = await _tenant(registry, tenant)
+        found = await tenant_of(registry, tenant)
     async with open_warehouse(settings) as warehouse:
         return await preview.preview(warehouse, condition, found.id)
 
 
 @command.command("add")
 @_FILE
-@_TENANT
+@TENANT
 @with_settings(*REGISTRY)
 def add(settings: Settings, *, file: Path, tenant: str | None) -> None:
     """Save the conditions in FILE under the name there."""
@@ -67,21 +67,21 @@ def add(settings: Settings, *, file: Path, tenant: str | None) -> None:
     from console.segments.saved import NamedConditions, shown
     from schemas.conditions import ConditionsInvalid
 
-    given = _read(file, NamedConditions)
+    given = read_file(file, NamedConditions)
     try:
         text = given.text()
     except ConditionsInvalid as error:
         raise CommandFailed(str(error)) from None
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        found = await _tenant(registry, tenant)
+        found = await tenant_of(registry, tenant)
         return [shown(await registry.add_segment(found.id, given.name, text))]
 
     ask(settings, work)
 
 
 @command.command("list")
-@_TENANT
+@TENANT
 @with_settings(*REGISTRY)
 def list_(settings: Settings, *, tenant: str | None) -> None:
     """List the tenant's saved segments, by name."""
@@ -89,7 +89,7 @@ def list_(settings: Settings, *, tenant: str | None) -> None:
     from console.segments.saved import shown
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        found = await _tenant(registry, tenant)
+        found = await tenant_of(registry, tenant)
         return map(shown, await registry.list_segments(found.id))
 
     ask(settings, work)
@@ -97,7 +97,7 @@ def list_(settings: Settings, *, tenant: str | None) -> None:
 
 @command.command("show")
 @click.argument("segment")
-@_TENANT
+@TENANT
 @with_settings(*REGISTRY)
 def show(settings: Settings, *, segment: str, tenant: str | None) -> None:
     """Show a saved segment, by its id or its name."""
@@ -105,49 +105,26 @@ def show(settings: Settings, *, segment: str, tenant: str | None) -> None:
     from console.segments.saved import shown
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        return [shown(await _segment(registry, await _tenant(registry, tenant), segment))]
+        return [shown(await _segment(registry, await tenant_of(registry, tenant), segment))]
 
     ask(settings, work)
 
 
 @command.command("remove")
 @click.argument("segment")
-@_TENANT
+@TENANT
 @with_settings(*REGISTRY)
 def remove(settings: Settings, *, segment: str, tenant: str | None) -> None:
     """Forget a saved segment, by its id or its name."""
     from cli.registry import ask
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        found = await _tenant(registry, tenant)
+        found = await tenant_of(registry, tenant)
         named = await _segment(registry, found, segment)
         await registry.remove_segment(found.id, named.segment_id)
         return [{"id": named.segment_id, "name": named.name, "removed": True}]
 
     ask(settings, work)
-
-
-def _read(file: Path, shape: Any) -> Any:
-    from console.body import decode
-
-    try:
-        with click.open_file(str(file), "rb") as opened:
-            return decode(opened.read(), shape)
-    except OSError as error:
-        raise CommandFailed(f"{file} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise CommandFailed(f"{file} is not usable: {error}") from None
-
-
-async def _tenant(registry: "SqlRegistry", name: str | None) -> "Tenant":
-    from cli.registry import find_tenant
-
-    if name is not None:
-        return await find_tenant(registry, name)
-    tenants = await registry.list_tenants()
-    if len(tenants) != 1:
-        raise CommandFailed(f"there are {len(tenants)} tenants; name one with --tenant")
-    return tenants[0]
 
 
 async def _segment(registry: "SqlRegistry", tenant: "Tenant", named: str) -> "Segment":

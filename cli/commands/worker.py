@@ -13,15 +13,16 @@ from schemas.settings import Settings
 RESUME_WAIT_S = 5.0
 
 
-@click.command("worker", short_help="Run a pipeline: events, or quarantine; or resume.")
+@click.command("worker", short_help="Run a worker: events, quarantine, webhooks; or resume.")
 @click.argument("name")
 @click.option("--at", metavar="HOST:PORT", multiple=True, help="With resume: the admin port of a worker.")
 @with_settings()
 def command(settings: Settings, *, name: str, at: tuple[str, ...]) -> None:
-    """Run one process of the pipeline NAME, until SIGTERM. Several share the partitions.
+    """Run one process of the worker NAME, until SIGTERM. Several share the partitions.
 
     `penstock worker resume` lifts the circuit breakers: partitions that rest because too many of their
-    events were dead go on at once. It asks the workers of the system in --home, or those named by --at.
+    events were dead, and endpoints of webhooks that failed, go on at once. It asks the workers of the
+    system in --home, or those named by --at.
     """
     if name == "resume":
         for line in _resume(settings, at):
@@ -29,8 +30,9 @@ def command(settings: Settings, *, name: str, at: tuple[str, ...]) -> None:
         return
     from cli.process import run
     from workers.run import run_worker
+    from workers.webhooks.run import run_webhooks
 
-    run(settings, run_worker(name, settings))
+    run(settings, run_webhooks(settings) if name == "webhooks" else run_worker(name, settings))
 
 
 def _resume(settings: Settings, at: tuple[str, ...]) -> list[str]:

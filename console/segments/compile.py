@@ -102,6 +102,12 @@ def compile_segment(
     return Query(sql, {**compiled.bind.params, "tenant_id": tenant_id})
 
 
+def compile_event(condition: Condition) -> Query:
+    """Return the test of an event that a filter is: text for a WHERE, and its parameters."""
+    compiled = _Segment(0)
+    return Query(compiled.event(condition), compiled.bind.params)
+
+
 class _Segment:
     """One tree being compiled; `_matches[i]` is what an event must meet to count in the column n<i>."""
 
@@ -172,26 +178,34 @@ class _Segment:
         if period.to_ms is not None:
             tests.append(f"occurred_at < {self._time(period.to_ms)}")
         if condition.where is not None:
-            tests.append(self._event(condition.where))
+            tests.append(self.event(condition.where))
         self._names.add(condition.name)
         self._starts.append(start)
         self._matches.append(f"({' AND '.join(tests)})" if tests else "toUInt8(1)")
         return len(self._matches) - 1
 
-    def _event(self, condition: Condition) -> str:
-        """Return the test of an event."""
+    def event(self, condition: Condition) -> str:
+        """Return the test of an event; only of a filter is its name one of the conditions."""
         match condition:
             case All() | AnyOf():
-                return _joined(condition, [self._event(one) for one in condition.conditions])
+                return _joined(condition, [self.event(one) for one in condition.conditions])
             case Not():
-                return f"(NOT {self._event(condition.condition)})"
+                return f"(NOT {self.event(condition.condition)})"
             case PropertyCondition():
                 return predicates.typed(of_property(condition.name, self.bind), condition.test, self.bind)
             case FieldCondition():
                 return self._column(condition.name, EVENT_FIELDS[condition.name], condition.test)
-            case EventCondition() | ProfileCondition():
+            case EventCondition():
+                return self._named(condition)
+            case ProfileCondition():
                 raise AssertionError("a `where` is about one event")
         assert_never(condition)
+
+    def _named(self, condition: EventCondition) -> str:
+        tests = [] if condition.name is None else [f"event_name = {self.bind(condition.name)}"]
+        if condition.where is not None:
+            tests.append(self.event(condition.where))
+        return f"({' AND '.join(tests)})" if tests else "toUInt8(1)"
 
     def _bounds(self) -> str:
         """Return what all counted events have in common, so that others are not read at all."""

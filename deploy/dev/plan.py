@@ -159,7 +159,11 @@ def refuse_foreign(settings: Settings) -> None:
 
 
 def _worker_names(workers: int) -> list[str]:
-    return [*(f"worker-events-{n}" for n in range(1, workers + 1)), "worker-quarantine-1"]
+    return [
+        *(f"worker-events-{n}" for n in range(1, workers + 1)),
+        "worker-quarantine-1",
+        "worker-webhooks-1",
+    ]
 
 
 def _gateway_names(gateways: int) -> list[str]:

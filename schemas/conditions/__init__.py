@@ -4,8 +4,9 @@ docs/segments.md has the form in JSON and what each condition means. Both those 
 those who judge an event as it comes read them here, so that they cannot understand them differently.
 """
 
+from schemas.conditions.judging import names_of, test_of
 from schemas.conditions.moments import date_ms
-from schemas.conditions.reading import ConditionsInvalid, read_event_conditions, read_segment
+from schemas.conditions.reading import ConditionsInvalid, read_filter, read_segment
 from schemas.conditions.tree import (
     All,
     AnyOf,
@@ -38,6 +39,8 @@ __all__ = [
     "PropertyCondition",
     "Scalar",
     "date_ms",
-    "read_event_conditions",
+    "names_of",
+    "read_filter",
     "read_segment",
+    "test_of",
 ]

@@ -21,7 +21,7 @@ from schemas.conditions.tree import (
     PropertyCondition,
 )
 
-__all__ = ["ConditionsInvalid", "read_event_conditions", "read_segment"]
+__all__ = ["ConditionsInvalid", "read_filter", "read_segment"]
 
 DEPTH_MAX = 8
 CONDITIONS_MAX = 100
@@ -32,6 +32,15 @@ LAST_DAYS_MAX = 3660
 _GROUPS = ("all", "any", "not")
 _OF_CUSTOMERS = ("event", "profile", *_GROUPS)
 _OF_EVENTS = ("property", "field", *_GROUPS)
+_OF_FILTERS = ("event", "property", "field", *_GROUPS)
+
+_ONE_EVENT = {
+    "count": "a filter judges one event as it comes, so nothing can be counted; ask a segment for it",
+    "period": "a filter judges an event as it comes, so there is no period; test the field `occurred_at`",
+}
+_NO_PROFILE = (
+    "a filter knows the event and not what is stored of its customer; use `property` or `field`, or a segment"
+)
 
 
 def read_segment(document: object) -> Condition:
@@ -39,15 +48,19 @@ def read_segment(document: object) -> Condition:
     return _Reading().condition(document, "conditions", _OF_CUSTOMERS, 1)
 
 
-def read_event_conditions(document: object) -> Condition:
-    """Read conditions over one event: its properties and fields. Raises ConditionsInvalid."""
-    return _Reading().condition(document, "conditions", _OF_EVENTS, 1)
+def read_filter(document: object) -> Condition:
+    """Read conditions over one event as an automation filter has them: the event's name too.
+
+    Of a condition on events only `event` and `where` make sense there. Raises ConditionsInvalid.
+    """
+    return _Reading(of_filter=True).condition(document, "conditions", _OF_FILTERS, 1)
 
 
 class _Reading:
     """Reads one document and counts what is in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_filter: bool = False) -> None:
+        self._of_filter = of_filter
         self._conditions = 0
         self._event_conditions = 0
 
@@ -58,6 +71,8 @@ class _Reading:
             raise ConditionsInvalid(at, f"there are more than {CONDITIONS_MAX} conditions; use fewer")
         if depth > DEPTH_MAX:
             raise ConditionsInvalid(at, f"groups are nested over {DEPTH_MAX} deep; use fewer levels")
+        if self._of_filter and "profile" in members:
+            raise ConditionsInvalid(f"{at}.profile", _NO_PROFILE)
         named = [kind for kind in kinds if kind in members]
         if len(named) != 1:
             raise ConditionsInvalid(at, f"a condition here has exactly one of {_listed(kinds)}")
@@ -88,7 +103,10 @@ class _Reading:
             raise ConditionsInvalid(
                 at, f"there are more than {EVENT_CONDITIONS_MAX} conditions on events; use fewer"
             )
-        _only(members, at, ("event", "count", "period", "where"))
+        for member, reason in _ONE_EVENT.items():
+            if self._of_filter and member in members:
+                raise ConditionsInvalid(f"{at}.{member}", reason)
+        _only(members, at, ("event", "where") if self._of_filter else ("event", "count", "period", "where"))
         name = members["event"]
         where = members.get("where")
         return EventCondition(

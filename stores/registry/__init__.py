@@ -1,10 +1,12 @@
-"""Tenants, tokens, products, event keys, persons, segments, erasures: in SQLite (the default) or Postgres."""
+"""Tenants and tokens, keys, persons, segments, filters, erasures: in SQLite (the default) or Postgres."""
 
 from schemas.settings import Settings
 from stores.registry.database import open_database
+from stores.registry.deliveries import Delivery, Due, Ended, NewDelivery
 from stores.registry.erasures import Erasure, ErasureUnderWay, LeaseLost
 from stores.registry.errors import EntryRefused
 from stores.registry.event_keys import KeyClaim, KeyOwner
+from stores.registry.filters import Filter
 from stores.registry.person_links import LinkTaken
 from stores.registry.persons import PersonRecord
 from stores.registry.products import Product
@@ -13,13 +15,18 @@ from stores.registry.segments import Segment
 from stores.registry.suppressions import Suppression
 
 __all__ = [
+    "Delivery",
+    "Due",
+    "Ended",
     "EntryRefused",
     "Erasure",
     "ErasureUnderWay",
+    "Filter",
     "KeyClaim",
     "KeyOwner",
     "LeaseLost",
     "LinkTaken",
+    "NewDelivery",
     "PersonRecord",
     "Product",
     "Segment",

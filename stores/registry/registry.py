@@ -5,8 +5,10 @@ from typing import Self
 from sqlalchemy import text
 
 from stores.registry.database import Database
+from stores.registry.deliveries import Deliveries
 from stores.registry.erasures import Erasures
 from stores.registry.event_keys import EventKeys
+from stores.registry.filters import Filters
 from stores.registry.person_links import PersonLinks
 from stores.registry.person_merges import PersonMerges
 from stores.registry.person_unlinking import PersonUnlinking
@@ -32,6 +34,8 @@ class SqlRegistry(
     Segments,
     Suppressions,
     Erasures,
+    Filters,
+    Deliveries,
 ):
     """Implements stores.base.Registry and what the operator's commands and the workers need.
 

@@ -183,6 +183,43 @@ segments = Table(  # conditions over a tenant's customers; stores/registry/segme
     UniqueConstraint("tenant_id", "name"),
 )
 
+# --- automation filters
+
+filters = Table(  # conditions on one event, and where a match is sent; stores/registry/filters.py
+    "filters",
+    metadata,
+    Column("filter_id", _UUID, primary_key=True),
+    Column("tenant_id", BigInteger, ForeignKey("tenants.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("conditions", Text, nullable=False),  # JSON
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # as it was shown: it signs
+    Column("active", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("tenant_id", "name"),
+)
+
+deliveries = Table(  # a match on its way to a filter's URL; stores/registry/deliveries.py
+    "deliveries",
+    metadata,
+    Column("match_id", _UUID, primary_key=True),
+    Column("filter_id", _UUID, nullable=False),
+    Column("tenant_id", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("claim", String(36), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("body", Text, nullable=False),  # empty once it is delivered
+    Index("ix_deliveries_due", "filter_id", "state", "due_at"),
+    Index("ix_deliveries_created_at", "created_at"),
+)
+
 # --- erasures: schemas/erasures.py, docs/erasure.md
 
 erasures = Table(  # requests to erase a person, and the certificates of those that are done

@@ -12,6 +12,7 @@ from stores.registry.demo import SECRETS, has_demo, seed_demo
 from stores.registry.tokens import secret_sha256
 from tests.contract.erasures_contract import ErasureContract
 from tests.contract.event_keys_contract import EventKeyContract
+from tests.contract.filters_contract import DeliveryContract, FilterContract
 from tests.contract.segments_contract import SegmentContract
 
 UUID = "7f0f3c0e-0d0c-4a3e-9b1a-5a5f0c1d2e3f"
@@ -272,6 +273,8 @@ class RegistryContract(
     EventKeyContract,
     SegmentContract,
     ErasureContract,
+    FilterContract,
+    DeliveryContract,
 ):
     """All of it; a backend subclasses this."""
 

@@ -12,7 +12,8 @@ import pytest
 from tests.contract.dialect_examples import Example, load
 from tests.flow.newcomer import System, alive, borrow_packages, clone, make_run, press_ctrl_c, until
 
-PARTS = {"supervisor", "clickhouse", "gateway-1", "worker-events-1", "worker-quarantine-1", "api"}
+WORKERS = {"worker-events-1", "worker-quarantine-1", "worker-webhooks-1"}
+PARTS = {"supervisor", "clickhouse", "gateway-1", "api", *WORKERS}
 VISIBLE_S_MAX = 3.0
 SAMPLES = [example for example in load() if "source" in example.name or example.name == "rejected_events"]
 

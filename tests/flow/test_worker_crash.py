@@ -1,6 +1,7 @@
 """A worker crashes at every point of its work, the next one goes on: each event is stored once."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -11,17 +12,21 @@ from pathlib import Path
 from bus import open_bus
 from bus.base import Bus, Record
 from schemas.envelope import decode_dead
-from schemas.topics import DEAD, RAW
+from schemas.matches import decode_match, match_id
+from schemas.topics import DEAD, MATCHED, RAW
 from stores.warehouse import ClickHouse
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.flow.worker_child import complete, ended, settings, start
-from tests.unit.workers.running import event_id, record
+from tests.unit.workers.running import FILTER, event_id, record
 from workers.crash import POINTS
 
 GOOD, BAD = 300, 3
 
+WEBHOOKS = ("after_deliveries", "after_answer")
+"""Points of another worker: tests/flow/test_webhooks_crash.py."""
+
 SCENARIOS: dict[str, tuple[str, ...]] = {
-    **{point: (point,) for point in POINTS if point != "in_recovery"},
+    **{point: (point,) for point in POINTS if point not in ("in_recovery", *WEBHOOKS)},
     "second insert": ("after_insert:2",),
     "third round": ("after_intent:6",),
     "in recovery": ("after_insert", "in_recovery", "in_recovery:2", "before_insert"),
@@ -70,6 +75,7 @@ class Crashed:
             await _check_rows(warehouse)
         async with open_bus(self.settings) as bus:
             assert len(set(await _letters(bus))) == BAD
+            assert await _matches(bus) == {match_id(FILTER, event_id(n)) for n in range(GOOD)}
 
 
 async def _letters(bus: Bus) -> list[tuple[int, int]]:
@@ -79,6 +85,18 @@ async def _letters(bus: Bus) -> list[tuple[int, int]]:
         for taken in await bus.read(partition, start=first, end=end):
             letter = decode_dead(taken.value)
             found.append((letter.src_kp, letter.src_ko))
+    return found
+
+
+async def _matches(bus: Bus) -> set[str]:
+    """Return the id of every match; each is at least once there."""
+    found = set()
+    for partition, (first, end) in (await bus.ends(MATCHED)).items():
+        for taken in await bus.read(partition, start=first, end=end):
+            match = decode_match(taken.value)
+            assert taken.key == match.id.encode() == dict(taken.headers)["id"]
+            assert match.id == match_id(FILTER, json.loads(bytes(match.event))["event_id"])
+            found.add(match.id)
     return found
 
 

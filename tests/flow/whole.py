@@ -21,7 +21,7 @@ from console.ledger import Books, ledger
 from gateway.app import create_app
 from schemas.rows import LANDING
 from schemas.settings import Settings
-from schemas.topics import READERS
+from schemas.topics import MATCHED, READERS
 from stores.keys import MemoryKeys
 from stores.migrations import migrate_registry
 from stores.registry import demo
@@ -75,7 +75,7 @@ class Whole:
 
     async def _complete(self) -> bool:
         # events.dead last: what the workers do with the other two ends there.
-        for topic in READERS:
+        for topic in (topic for topic in READERS if topic != MATCHED):
             committed = await self.bus.committed(topic, group=READERS[topic])
             for partition, (_, end) in (await self.bus.ends(topic)).items():
                 offset, note = committed.get(partition, (0, ""))

@@ -17,7 +17,7 @@ from bus.log import group, membership
 from schemas.settings import Settings
 from schemas.topics import RAW
 from stores.warehouse import open_warehouse
-from tests.unit.workers.running import events_only
+from tests.unit.workers.running import MatchAll, events_only
 from workers import pipeline, sink
 from workers.crash import armed
 from workers.intent import Note
@@ -84,4 +84,5 @@ async def _run(use: Settings) -> None:
     async with open_bus(use) as bus, open_warehouse(use) as warehouse:
         with stop_signal() as stop:
             sock = socket.create_server(("127.0.0.1", 0))
-            await run_pipeline(events_only(limits=limits), bus=bus, warehouse=warehouse, stop=stop, sock=sock)
+            made = events_only([MatchAll()], limits)
+            await run_pipeline(made, bus=bus, warehouse=warehouse, stop=stop, sock=sock)

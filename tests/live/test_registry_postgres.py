@@ -54,9 +54,10 @@ async def settings(postgres: LiveServer, migrated: Settings) -> AsyncIterator[Se
     yield migrated
     postgres.start()
     connection = await asyncpg.connect(migrated.registry_url)
-    # What refers to a tenant goes with it.
+    # What names a tenant goes with it.
     await connection.execute(
-        "TRUNCATE tenants, event_keys, person_links, person_pairs, person_overrides, person_epochs CASCADE"
+        "TRUNCATE tenants, event_keys, person_links, person_pairs, person_overrides, person_epochs,"
+        " deliveries CASCADE"
     )
     await connection.close()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from inspect import getdoc
 from typing import Any
 
-from schemas.topics import DEAD
+from schemas.topics import DEAD, MATCHED
 from workers.pipeline import Pipeline
 from workers.pipelines import events, quarantine
 from workers.resources import Resources
@@ -25,10 +25,15 @@ def describe() -> Sequence[str]:
             events.STAGES,
             "events; customer_patches; outcomes; batches",
         ),
+        f"  {'match':<10} What automation filters want of a stored event goes to {MATCHED}.",
         "",
         *_lines(
             "quarantine", quarantine.READS, quarantine.read_letter, quarantine.STAGES, "quarantine; batches"
         ),
+        "",
+        f"webhooks: reads {MATCHED}",
+        f"  {'enter':<10} Each match once into the registry's table `deliveries`, if its filter has a URL.",
+        f"  {'send':<10} What is due, signed, with retries, until it is delivered or dead.",
     ]
 
 

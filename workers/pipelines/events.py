@@ -8,6 +8,7 @@ from schemas.event import Event
 from schemas.rows import EVENTS, event_row, outcome_row, patch_row
 from schemas.topics import RAW, Coordinates
 from workers.judging import Unreadable
+from workers.matches import match
 from workers.partitions import Limits
 from workers.pipeline import Pipeline
 from workers.resources import Resources
@@ -15,6 +16,7 @@ from workers.stage import Dead, Drop, Duplicate
 from workers.stages.consent import Consent, Withhold
 from workers.stages.device import Device
 from workers.stages.duplicate import Duplicates
+from workers.stages.filters import Filters
 from workers.stages.fraud import Fraud
 from workers.stages.geo import Geo
 from workers.stages.person import Person
@@ -23,7 +25,7 @@ from workers.stages.tenant import Tenant
 
 READS = (RAW,)
 
-STAGES = (Tenant, Consent, Suppress, Duplicates, Geo, Device, Person, Fraud, Withhold)
+STAGES = (Tenant, Consent, Suppress, Duplicates, Geo, Device, Person, Fraud, Withhold, Filters)
 """In the order events pass them."""
 
 _MAPPINGS = {
@@ -45,6 +47,7 @@ def events_pipeline(use: Resources) -> Pipeline[Event]:
         row=row,
         outcome=outcome,
         patch=patch,
+        match=match,
         limits=Limits(settings.worker_rows_max, settings.worker_bytes_max, settings.worker_wait_ms),
     )
 

@@ -23,6 +23,7 @@ def test_every_part_is_there_with_its_own_admin_port(tmp_path: Path) -> None:
         "worker-events-1",
         "worker-events-2",
         "worker-quarantine-1",
+        "worker-webhooks-1",
         "api",
         "gateway-1",
         "gateway-2",

@@ -17,7 +17,7 @@ from schemas.conditions import (
     ProfileCondition,
     PropertyCondition,
     date_ms,
-    read_event_conditions,
+    read_filter,
     read_segment,
 )
 from schemas.conditions.reading import CONDITIONS_MAX, DEPTH_MAX, EVENT_CONDITIONS_MAX
@@ -65,15 +65,15 @@ def test_a_whole_tree() -> None:
 
 def test_conditions_on_one_event() -> None:
     given = {"all": [{"field": "event_name", "operator": "is", "value": "x"}, {"not": ONE_PROPERTY}]}
-    assert read_event_conditions(given) == All(
+    assert read_filter(given) == All(
         (
             FieldCondition("event_name", Comparison("is", "x")),
             Not(PropertyCondition("p", Comparison("exists"))),
         )
     )
     for alien in (ONE, {"event": "x"}):
-        with pytest.raises(ConditionsInvalid, match="exactly one of `property`, `field`"):
-            read_event_conditions(alien)
+        with pytest.raises(ConditionsInvalid, match=r"exactly one of `property`, `field`|a filter knows"):
+            read_filter({"event": "e", "where": alien})
 
 
 ONE_PROPERTY = {"property": "p", "operator": "exists"}
@@ -95,7 +95,7 @@ ONE_PROPERTY = {"property": "p", "operator": "exists"}
     ],
 )
 def test_operands(operator: str, value: object, operand: object) -> None:
-    read = read_event_conditions({"property": "p", "operator": operator, "value": value})
+    read = read_filter({"property": "p", "operator": operator, "value": value})
     assert isinstance(read, PropertyCondition)
     assert (read.test.operand, type(read.test.operand)) == (operand, type(operand))
 

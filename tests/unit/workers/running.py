@@ -17,12 +17,13 @@ from schemas.topics import DEAD, RAW, Partition
 from stores.base import Warehouse
 from tests.unit.workers.recorder import Recorder
 from workers.intent import Note
+from workers.matches import match
 from workers.partitions import Limits, Partitions
 from workers.pipeline import Pipeline, Worker
 from workers.pipelines.events import READS, outcome, read_event
 from workers.recovery import Written
 from workers.sink import Sink
-from workers.stage import Stage
+from workers.stage import KEEP, Stage, Verdict
 
 RECEIVED_AT = 1_750_000_000_000
 LIMITS = Limits(records_max=100, bytes_max=2**20, wait_ms=5)
@@ -52,6 +53,20 @@ def record(n: int, **changes: object) -> Record:
     return Record(b"1|v%d" % (n % 7), envelope(n, **changes))
 
 
+FILTER = "00000000-0000-4000-8000-0000000000f1"
+
+
+class MatchAll:
+    """A stage by which every event meets one filter."""
+
+    name = "filters"
+
+    async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
+        for event in events:
+            event.matched = ((FILTER, "All"),)
+        return [KEEP] * len(events)
+
+
 def events_only(stages: Sequence[Stage] = (), limits: Limits = LIMITS) -> Pipeline[Event]:
     """The pipeline `events` with other stages."""
     return Pipeline(
@@ -62,6 +77,7 @@ def events_only(stages: Sequence[Stage] = (), limits: Limits = LIMITS) -> Pipeli
         table=EVENTS,
         row=event_row,
         outcome=outcome,
+        match=match,
         limits=limits,
     )
 

@@ -1,0 +1,275 @@
+"""Deliveries: matches on their way to filters' URLs. Each id is taken once, and claimed by one worker.
+
+States: `waiting` (until `due_at`, which a claim puts off for as long as it lasts), `delivered`, `dead`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import TextClause, delete, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from stores.registry import rules
+from stores.registry.database import AnyRow, Database
+from stores.registry.tables import deliveries, filters
+from stores.registry.tenants import now_ms
+
+State = Literal["waiting", "delivered", "dead"]
+
+EXPIRED = "not delivered in time"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+ROWS_MAX = 1_000
+"""Deleted or expired by one statement, so that none holds the database for long."""
+
+
+class NewDelivery(Struct, frozen=True):
+    """A match to be sent: lower-case UUIDs, and the body of the request."""
+
+    match_id: str
+    filter_id: str
+    body: str
+
+
+class Due(Struct, frozen=True):
+    """A filter that has something to be sent now, and where to."""
+
+    filter_id: str
+    tenant_id: int
+    url: str
+    secret: str
+
+
+class Delivery(Struct, frozen=True):
+    """Where a match stands; `status` is the last HTTP status or 0, the times are Unix ms."""
+
+    match_id: str
+    filter_id: str
+    tenant_id: int
+    state: State
+    attempts: int
+    due_at: int
+    expires_at: int
+    claim: str
+    status: int
+    reason: str
+    created_at: int
+    ended_at: int | None
+    body: str
+
+
+class Ended(Struct, frozen=True):
+    """How an attempt of a claimed delivery ended; `waiting` tries again at `due_at`."""
+
+    delivery: Delivery
+    state: State
+    status: int = 0
+    reason: str = ""
+    due_at: int = 0
+
+
+# A batch travels as one JSON text. Only what a filter with a URL waits for is taken.
+_TAKE = {
+    "sqlite": text("""
+        INSERT INTO deliveries (match_id, filter_id, tenant_id, state, attempts, due_at, expires_at, claim,
+            status, reason, created_at, ended_at, body)
+        SELECT json_extract(b.value, '$[0]'), f.filter_id, f.tenant_id, 'waiting', 0, :now, :expires_at, '',
+            0, '', :now, NULL, json_extract(b.value, '$[2]')
+        FROM json_each(:batch) AS b JOIN filters AS f ON f.filter_id = json_extract(b.value, '$[1]')
+        WHERE f.url != '' AND f.active
+        ON CONFLICT (match_id) DO NOTHING"""),
+    "postgresql": text("""
+        INSERT INTO deliveries (match_id, filter_id, tenant_id, state, attempts, due_at, expires_at, claim,
+            status, reason, created_at, ended_at, body)
+        SELECT CAST(b.value->>0 AS uuid), f.filter_id, f.tenant_id, 'waiting', 0, CAST(:now AS bigint),
+            CAST(:expires_at AS bigint), '', 0, '', CAST(:now AS bigint), NULL, b.value->>2
+        FROM json_array_elements(CAST(:batch AS json)) AS b(value)
+        JOIN filters AS f ON f.filter_id = CAST(b.value->>1 AS uuid)
+        WHERE f.url != '' AND f.active
+        ORDER BY 1
+        ON CONFLICT (match_id) DO NOTHING"""),
+}
+_DUE = text("""
+    SELECT f.filter_id, f.tenant_id, f.url, f.secret FROM filters AS f
+    WHERE f.url != '' AND f.active AND EXISTS (SELECT 1 FROM deliveries AS d
+        WHERE d.filter_id = f.filter_id AND d.state = 'waiting' AND d.due_at <= :now)
+    ORDER BY f.filter_id""")
+
+
+def _claiming(lock: str) -> TextClause:
+    return text(f"""
+        UPDATE deliveries SET due_at = :until, claim = :claim
+        WHERE match_id IN (SELECT match_id FROM deliveries
+            WHERE filter_id = :filter_id AND state = 'waiting' AND due_at <= :now
+            ORDER BY due_at LIMIT :count {lock})
+        RETURNING *""")  # noqa: S608 - two texts of our own
+
+
+_CLAIM = {"sqlite": _claiming(""), "postgresql": _claiming("FOR UPDATE SKIP LOCKED")}
+_DELIVERED = text("""
+    UPDATE deliveries SET state = 'delivered', attempts = :attempts, status = :status, reason = :reason,
+        claim = '', ended_at = :now, body = ''
+    WHERE match_id = :match_id AND state = 'waiting'""")
+_FAILED = text("""
+    UPDATE deliveries SET state = :state, attempts = :attempts, status = :status, reason = :reason,
+        claim = '', due_at = :due_at, ended_at = :ended_at
+    WHERE match_id = :match_id AND state = 'waiting' AND claim = :claim""")
+
+
+class Deliveries:
+    """The part of the registry that holds deliveries."""
+
+    _database: Database
+
+    async def take_deliveries(self, batch: Sequence[NewDelivery], *, keep_trying_ms: int) -> int:
+        """Enter those that were never entered and whose filter has a URL, and return how many.
+
+        One statement, however many. Raises StoreUnavailable: then enter the batch again.
+        """
+        if not batch:
+            return 0
+        rows = [(one.match_id, one.filter_id, one.body) for one in batch]
+        now = now_ms()
+        params = {
+            "batch": msgspec.json.encode(rows).decode(),
+            "now": now,
+            "expires_at": now + keep_trying_ms,
+        }
+
+        async def run(connection: AsyncConnection) -> int:
+            return (await connection.execute(_TAKE[connection.dialect.name], params)).rowcount
+
+        return await self._database.write(run)
+
+    async def due_filters(self) -> Sequence[Due]:
+        """Return the filters that have something to be sent now. Raises StoreUnavailable."""
+        rows = await self._database.lookup(_DUE, {"now": now_ms()})
+        return [Due(str(row.filter_id), row.tenant_id, row.url, row.secret) for row in rows]
+
+    async def claim_deliveries(self, filter_id: str, *, count: int, lease_ms: int) -> Sequence[Delivery]:
+        """Take up to `count` due deliveries of a filter for this caller alone, until the lease ends."""
+        now = now_ms()
+        params = {
+            "filter_id": filter_id,
+            "now": now,
+            "until": now + lease_ms,
+            "claim": str(uuid4()),
+            "count": count,
+        }
+
+        async def run(connection: AsyncConnection) -> Sequence[AnyRow]:
+            return (await connection.execute(_CLAIM[connection.dialect.name], params)).all()
+
+        return [_delivery_of(row) for row in await self._database.write(run)]
+
+    async def end_deliveries(self, ended: Sequence[Ended]) -> int:
+        """Note how attempts ended, in one transaction; return of how many that counts.
+
+        It does not where a claim had ended before and another has it now. A delivered one counts whoever
+        has the claim, and its body is no longer kept.
+        """
+        now = now_ms()
+        delivered = [_params(one, now) for one in ended if one.state == "delivered"]
+        others = [_params(one, now) for one in ended if one.state != "delivered"]
+
+        async def run(connection: AsyncConnection) -> int:
+            count = 0
+            for statement, some in ((_DELIVERED, delivered), (_FAILED, others)):
+                for params in some:  # one by one, because drivers do not count a batch
+                    count += (await connection.execute(statement, params)).rowcount
+            return count
+
+        return await self._database.write(run) if ended else 0
+
+    async def sweep_deliveries(self, *, keep_ms: int) -> tuple[int, int]:
+        """Declare dead what was tried for too long, forget what ended long ago; return how many of each."""
+        now = now_ms()
+        late = select(deliveries.c.match_id).where(
+            deliveries.c.filter_id.in_(select(filters.c.filter_id)),  # by the index, which begins with it
+            deliveries.c.state == "waiting",
+            deliveries.c.due_at <= now,
+            deliveries.c.expires_at <= now,
+        )
+        old = select(deliveries.c.match_id).where(
+            deliveries.c.created_at <= now - keep_ms, deliveries.c.state != "waiting"
+        )
+
+        async def run(connection: AsyncConnection) -> tuple[int, int]:
+            dying = update(deliveries).where(deliveries.c.match_id.in_(late.limit(ROWS_MAX)))
+            dead = await connection.execute(
+                dying.values(state="dead", reason=EXPIRED, ended_at=now, claim="")
+            )
+            going = delete(deliveries).where(deliveries.c.match_id.in_(old.limit(ROWS_MAX)))
+            return dead.rowcount, (await connection.execute(going)).rowcount
+
+        return await self._database.write(run)
+
+    async def list_deliveries(
+        self, tenant_id: int, *, filter_id: str = "", state: str = "", limit: int = 100
+    ) -> Sequence[Delivery]:
+        """Return the tenant's newest deliveries, of one filter or state if named. Raises StoreUnavailable."""
+        found = select(deliveries).where(deliveries.c.tenant_id == tenant_id)
+        if filter_id:
+            found = found.where(deliveries.c.filter_id == (rules.parse_uuid(filter_id) or NOBODY))
+        if state:
+            found = found.where(deliveries.c.state == state)
+        found = found.order_by(deliveries.c.created_at.desc(), deliveries.c.match_id).limit(limit)
+        return [_delivery_of(row) for row in await self._database.lookup(found)]
+
+    async def replay_deliveries(
+        self, tenant_id: int, *, match_id: str = "", filter_id: str = "", keep_trying_ms: int
+    ) -> int:
+        """Let dead deliveries be tried anew: one of them, a filter's, or all; return how many."""
+        now = now_ms()
+        chosen = [deliveries.c.tenant_id == tenant_id, deliveries.c.state == "dead"]
+        for column, given in ((deliveries.c.match_id, match_id), (deliveries.c.filter_id, filter_id)):
+            if given:
+                if (parsed := rules.parse_uuid(given)) is None:
+                    return 0
+                chosen.append(column == parsed)
+        values = {"state": "waiting", "attempts": 0, "due_at": now, "expires_at": now + keep_trying_ms}
+
+        async def run(connection: AsyncConnection) -> int:
+            statement = update(deliveries).where(*chosen).values(**values, ended_at=None, claim="")
+            return (await connection.execute(statement)).rowcount
+
+        return await self._database.write(run)
+
+    async def waiting_deliveries(self) -> tuple[int, int]:
+        """Return how many deliveries wait and how many are dead. Raises StoreUnavailable."""
+        rows = await self._database.lookup(_STATES)
+        counts = {row.state: row.number for row in rows}
+        return counts.get("waiting", 0), counts.get("dead", 0)
+
+
+_STATES = text("""
+    SELECT d.state, count(*) AS number FROM filters AS f
+    JOIN deliveries AS d ON d.filter_id = f.filter_id AND d.state IN ('waiting', 'dead')
+    GROUP BY d.state""")
+
+
+def _delivery_of(row: AnyRow) -> Delivery:
+    values = {field: getattr(row, field) for field in Delivery.__struct_fields__}
+    return Delivery(**{**values, "match_id": str(row.match_id), "filter_id": str(row.filter_id)})
+
+
+def _params(ended: Ended, now: int) -> dict[str, Any]:
+    delivery = ended.delivery
+    params: dict[str, Any] = {
+        "match_id": delivery.match_id,
+        "attempts": delivery.attempts + 1,
+        "status": ended.status,
+        "reason": ended.reason,
+    }
+    if ended.state == "delivered":
+        return params | {"now": now}
+    waits = ended.state == "waiting"
+    return params | {
+        "state": ended.state,
+        "claim": delivery.claim,
+        "due_at": ended.due_at if waits else delivery.due_at,
+        "ended_at": None if waits else now,
+    }

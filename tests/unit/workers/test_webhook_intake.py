@@ -1,0 +1,115 @@
+"""workers/webhooks/intake.py: a match is entered before its offset is committed; nothing stops the rest."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from msgspec import Raw
+
+from bus.base import Claim, Record
+from bus.memory import MemoryBus, MemoryLog
+from schemas.matches import FilterName, Match, encode_match
+from schemas.topics import MATCHED, READERS, Partition
+from stores.base import StoreUnavailable
+from stores.registry import NewDelivery
+from workers import backoff
+from workers.webhooks.endpoints import Endpoints
+from workers.webhooks.intake import Intake, start_of
+
+
+class Registry:
+    """Keeps what it took, by id; is down for `failures` questions."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.taken: dict[str, NewDelivery] = {}
+
+    async def take_deliveries(self, batch: Sequence[NewDelivery], *, keep_trying_ms: int) -> int:
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("down")
+        before = len(self.taken)
+        for one in batch:
+            self.taken.setdefault(one.match_id, one)
+        return len(self.taken) - before
+
+
+def match(*, third_parties: bool = True, id: str = "") -> Match:
+    return Match(
+        id=id or str(uuid4()),
+        filter=FilterName(str(uuid4()), "Orders"),
+        tenant_id=1,
+        matched_at="2026-04-02T12:00:00.000Z",
+        third_parties=third_parties,
+        event=Raw(b'{"event_id":"e"}'),
+    )
+
+
+def record(told: Match) -> Record:
+    return Record(told.id.encode(), encode_match(told))
+
+
+@asynccontextmanager
+async def taking(log: MemoryLog, registry: Registry) -> AsyncIterator[Intake]:
+    stop, took = asyncio.Event(), asyncio.Event()
+    intake = Intake(MemoryBus(log), registry, stop, took, Endpoints())  # type: ignore[arg-type]
+    running = asyncio.create_task(intake.run())
+    try:
+        async with asyncio.timeout(20):
+            yield intake
+    finally:
+        stop.set()
+        await running
+
+
+async def committed(log: MemoryLog) -> None:
+    """Return when all of the log is committed."""
+    bus = MemoryBus(log)
+    while True:
+        done = await bus.committed(MATCHED, group=READERS[MATCHED])
+        ends = await bus.ends(MATCHED)
+        if all(done.get(partition, (first, ""))[0] == end for partition, (first, end) in ends.items()):
+            return
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    return MemoryLog(partitions=2, inc=1)
+
+
+async def test_what_may_be_sent_is_entered_and_nothing_stops_the_rest(log: MemoryLog) -> None:
+    good, inside = match(), match(third_parties=False)
+    broken = (Record(b"k", value) for value in (b"", b"no match", b"[]", b"\xff", b'{"v":9}'))
+    records = [*broken, record(inside), record(match(id="no uuid")), record(good), record(good)]
+    await MemoryBus(log).publish(MATCHED, records)
+    registry = Registry()
+    async with taking(log, registry):
+        await committed(log)
+    assert list(registry.taken) == [good.id]
+    assert registry.taken[good.id].filter_id == good.filter.id
+    assert registry.taken[good.id].body.encode() == encode_match(good)
+
+
+async def test_nothing_is_committed_before_it_is_entered(
+    log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_S", 0.01)
+    told = [match() for _ in range(20)]
+    await MemoryBus(log).publish(MATCHED, [record(one) for one in told])
+    down = Registry(failures=10**6)
+    async with taking(log, down):
+        await asyncio.sleep(0.3)
+    assert await MemoryBus(log).committed(MATCHED, group=READERS[MATCHED]) == {}
+    up = Registry(failures=3)
+    async with taking(log, up):
+        await committed(log)
+    assert set(up.taken) == {one.id for one in told}
+
+
+@pytest.mark.parametrize(("committed_at", "start"), [(None, 5), (5, 5), (7, 7), (9, 9), (3, 5), (10, 5)])
+def test_a_log_that_was_cut_is_read_from_where_it_begins(committed_at: int | None, start: int) -> None:
+    claim = Claim(Partition(MATCHED, 0), 1, 1, committed_at, "", log_start=5, log_end=9)
+    assert start_of(claim) == start
