@@ -11,7 +11,7 @@ from stores.warehouse import Address, ClickHouse
 
 REPEATABLE = (
     r"CREATE (TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS \w+"
-    r"|ALTER TABLE \w+( ON CLUSTER 'main')?\s+ADD COLUMN IF NOT EXISTS \w+"
+    r"|ALTER TABLE \w+( ON CLUSTER 'main')?\s+(ADD COLUMN IF NOT EXISTS|MODIFY SETTING) \w+"
 )
 
 
