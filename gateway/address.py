@@ -50,9 +50,18 @@ class Addresses:
         return any(parsed in network for network in self._trusted if network.version == parsed.version)
 
 
-@lru_cache(maxsize=4096)
+ADDRESS_CHARACTERS_MAX = 128
+"""More than an IPv6 address takes with brackets, zone and port; some wrap them in spaces and quotes."""
+
+
 def normal(address: str) -> str:
     """Return an address without port, brackets and zone, in its shortest form; "" if it is none."""
+    # Before the cache: it is bounded by its entries, and a header may have 16 KiB.
+    return _normal(address) if len(address) <= ADDRESS_CHARACTERS_MAX else ""
+
+
+@lru_cache(maxsize=4096)
+def _normal(address: str) -> str:
     text = address.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
