@@ -21,14 +21,21 @@ class Edge:
     """Pure ASGI middleware around all routes of the public port.
 
     `direct` are the applications that answer at a path without parameters: found by one look, where a
-    router tries one route after the other.
+    router tries one route after the other. `ends_at_length`: see Request.
     """
 
     def __init__(
-        self, app: ASGIApp, *, direct: Mapping[str, ASGIApp], metrics: Metrics, refusals: RefusalLog
+        self,
+        app: ASGIApp,
+        *,
+        direct: Mapping[str, ASGIApp],
+        ends_at_length: bool,
+        metrics: Metrics,
+        refusals: RefusalLog,
     ) -> None:
         self._app = app
         self._direct = direct
+        self._ends_at_length = ends_at_length
         self._metrics = metrics
         self._refusals = refusals
         self._counted: dict[tuple[str, int], tuple[Counter, Observations]] = {}
@@ -38,7 +45,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive, send)
+        request = Request(scope, receive, send, ends_at_length=self._ends_at_length)
         began = perf_counter()
         self._metrics.in_flight += 1
         try:

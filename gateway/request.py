@@ -26,9 +26,14 @@ _NO_PARAMS: Mapping[str, Any] = {}
 
 
 class Request:
-    """Wraps an ASGI request. Repeated headers are joined by ", ", which is what HTTP says they mean."""
+    """Wraps an ASGI request. Repeated headers are joined by ", ", which is what HTTP says they mean.
+
+    `ends_at_length`: to this server an answer is over with the last byte of its Content-Length, and then
+    it reads no more of the request, whatever the application says.
+    """
 
     __slots__ = (
+        "_ends_at_length",
         "_header_bytes",
         "_header_fields",
         "_left_bytes",
@@ -49,7 +54,7 @@ class Request:
         "unread",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, ends_at_length: bool = False) -> None:
         self.scope = scope
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = {}
@@ -57,6 +62,7 @@ class Request:
         self._header_fields = len(scope["headers"])
         self._receive = receive
         self._send = send
+        self._ends_at_length = ends_at_length
         self._query: Mapping[str, str] | None = None
         self._read_headers(scope["headers"])
         length = self.headers.get(b"content-length", b"")
@@ -196,6 +202,8 @@ class Request:
     async def _begin(self, message: Message) -> None:
         await self.read_rest()
         headers: list[Any] = [*message["headers"], (b"x-request-id", self.id.encode("ascii"))]
+        if self.unread and self._ends_at_length:
+            headers = [(name, value) for name, value in headers if name != b"content-length"]
         if (self.unread or self.closes) and self.scope["http_version"].startswith("1"):
             headers.append((b"connection", b"close"))
         self.status = message["status"]

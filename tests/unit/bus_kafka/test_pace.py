@@ -99,11 +99,11 @@ def test_a_call_that_fails_does_not_end_it(loop: Loop) -> None:
 
     def fails() -> None:
         calls.append(loop.now)
-        raise OSError
+        raise OSError("of the release")
 
     pace = Pace(fails)
     for when in (50.0, 51.0):
         pace.ask()
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="of the release"):
             loop.run_until(when)
     assert calls == [50.0, 51.0]
