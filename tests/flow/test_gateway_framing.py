@@ -1,8 +1,10 @@
 """The gateway behind its real server, through raw sockets: where one request ends and another begins."""
 
+import gzip
 import json
 import re
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +117,46 @@ def test_a_client_that_stops_sending_halfway(child: Child) -> None:
     while child.metric("clients_gone_total") < before + 2 and time.monotonic() < give_up_at:
         time.sleep(0.05)
     assert child.metric("clients_gone_total") == before + 2
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /inge", b"GET /live HTTP/1.1\r\nHost: x\r\n\r\nPOST /inge"])
+def test_idle_lines_are_let_go(child: Child, begun: bytes) -> None:
+    with child.connect(60) as line:
+        line.sendall(begun)
+        assert statuses(read_all(line)) == [200] * begun.count(b"GET")
+
+
+HEAD = b"HEAD /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+OPTIONS = b"OPTIONS /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (HEAD % b"live", 200),
+        (HEAD % b"ingest/batch", 405),
+        (HEAD % b"nothing", 404),
+        (OPTIONS % b"ingest/batch", 405),
+        (OPTIONS % b"api/v1/events/", 204),
+        (written()[: -len(BODY)].replace(b"%d\r\n\r\n" % len(BODY), b"0\r\n\r\n"), 400),
+        (written(b"{"), 400),
+        (written(b"x" * 60_000).replace(b"Authorization", b"X-None"), 401),
+    ],
+)
+def test_after_a_refusal_the_line_serves_on(child: Child, asked: bytes, expected: int) -> None:
+    """Nothing that is left of one request, or of its answer, is taken for the next."""
+    got = child.talk(asked * 2 + written(), timeout_s=2)
+    assert statuses(got) == [expected, expected, 200]
+    if asked.startswith(b"HEAD"):
+        assert got.count(b"\r\n\r\n") == 3
+        assert b"\r\n\r\nHTTP/1.1" in got
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate"])
+def test_a_length_is_of_the_bytes_on_the_wire(child: Child, encoding: bytes) -> None:
+    packed = {b"gzip": gzip.compress, b"deflate": zlib.compress}[encoding](BODY)
+    got = child.talk(written(packed, b"Content-Encoding: " + encoding + b"\r\n") * 2, timeout_s=2)
+    assert statuses(got) == [200, 200]
 
 
 def test_http_2(child: Child) -> None:

@@ -19,9 +19,7 @@ def exposed(registry: CollectorRegistry) -> list[str]:
 
 @pytest.mark.parametrize("bounds", [SECONDS, BYTES])
 @given(values=st.lists(st.tuples(st.sampled_from(ENDPOINTS), st.floats(0, 2**26) | st.sampled_from(BYTES))))
-def test_it_is_exposed_like_the_reference(
-    bounds: tuple[float, ...], values: list[tuple[str, float]]
-) -> None:
+def test_it_is_exposed_like_the_reference(bounds: tuple[float, ...], values: list[tuple[str, float]]) -> None:
     theirs, ours = CollectorRegistry(), CollectorRegistry()
     reference = Reference("h", "What it is.", ["endpoint"], buckets=bounds, registry=theirs)
     histogram = Histogram("h", "What it is.", bounds, "endpoint")
