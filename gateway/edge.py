@@ -8,7 +8,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dialects import bodies
-from gateway.errors import INCOMPLETE_BODY, INTERNAL, ClientGone, RequestRefused
+from gateway.errors import INTERNAL, RequestRefused
 from gateway.histogram import Observations
 from gateway.logs import RefusalLog
 from gateway.metrics import Metrics
@@ -64,10 +64,6 @@ class Edge:
             self._metrics.refused.labels(request.endpoint, refused.reason.code).inc()
             self._refusals.write(refused, request)
             await self._refuse(request, refused)
-        except ClientGone:
-            self._metrics.gone.labels(request.endpoint).inc()
-            # It may have closed only its own side, and still be waiting.
-            await self._refuse(request, INCOMPLETE_BODY.refuse())
         except Exception:  # whatever it was, the client gets an answer and we get a trace
             log.exception("request %s failed at %s", request.id, request.endpoint)
             self._metrics.refused.labels(request.endpoint, INTERNAL.code).inc()
