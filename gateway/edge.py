@@ -7,7 +7,6 @@ from time import perf_counter
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dialects import bodies
 from gateway.errors import INTERNAL, RequestRefused
 from gateway.histogram import Observations
 from gateway.logs import RefusalLog
@@ -72,7 +71,9 @@ class Edge:
 
     async def _refuse(self, request: Request, refused: RequestRefused) -> None:
         request.closes = request.closes or refused.reason.closes
-        reply = bodies.refuse(refused.problem, b"")
+        reply = request.words(refused.problem, request.body)
+        if reply.status < 400:  # some dialects tell their callers that all is well, also after a bug
+            self._metrics.swallowed.labels(request.endpoint, refused.reason.code).inc()
         headers = [(b"content-type", b"application/json")]
         headers += [
             (name.lower().encode(), value.encode()) for name, value in (*reply.headers, *refused.headers)

@@ -81,7 +81,7 @@ class Ingest:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request.of(scope)
-        request.endpoint = self._name
+        request.endpoint, request.words = self._name, self._endpoint.refuse
         try:
             reply = await self._take(request)
         except RequestRefused as refused:

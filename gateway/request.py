@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Message, Receive, Scope, Send
 
+from dialects import bodies
+from dialects.base import Problem, Reply
 from gateway.errors import AMBIGUOUS_LENGTH, HEADERS_TOO_LARGE, ClientGone, Headers
 from gateway.metrics import OTHER
 from schemas.requests import request_id
@@ -22,6 +24,8 @@ REST_WAIT_S = 0.5  # but only for so long
 LINGER_S = 5.0  # for which a refused upload is read on after its answer, so that the client gets to see it
 
 _KEY = "penstock.request"
+Words = Callable[[Problem, bytes], Reply]
+
 _NO_PARAMS: Mapping[str, Any] = {}
 
 
@@ -52,6 +56,7 @@ class Request:
         "scope",
         "status",
         "unread",
+        "words",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, ends_at_length: bool = False) -> None:
@@ -77,6 +82,7 @@ class Request:
         self.unread = True  # the client may still be sending
         self.closes = False  # the connection ends with the answer, and nothing more is read of it
         self.status = 0  # of the answer, once it has begun
+        self.words: Words = bodies.refuse  # in which a refusal is told, once it is known who does
         scope[_KEY] = self
 
     @staticmethod
