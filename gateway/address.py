@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
-from schemas.settings import SettingsError
-
-Network = IPv4Network | IPv6Network
+from schemas.settings import networks
 
 
 class Addresses:
     """Reads client addresses. Raises SettingsError for networks that are none."""
 
     def __init__(self, trusted_proxies: str) -> None:
-        self._trusted = _networks(trusted_proxies)
+        self._trusted = networks(trusted_proxies)
 
     def of(self, connection: str, headers: Mapping[bytes, bytes]) -> str:
         """Return the client's address in its shortest form; "" where there is none.
@@ -50,9 +48,18 @@ class Addresses:
         return any(parsed in network for network in self._trusted if network.version == parsed.version)
 
 
-@lru_cache(maxsize=4096)
+ADDRESS_CHARACTERS_MAX = 128
+"""More than an IPv6 address takes with brackets, zone and port; some wrap them in spaces and quotes."""
+
+
 def normal(address: str) -> str:
     """Return an address without port, brackets and zone, in its shortest form; "" if it is none."""
+    # Before the cache: it is bounded by its entries, and a header may have 16 KiB.
+    return _normal(address) if len(address) <= ADDRESS_CHARACTERS_MAX else ""
+
+
+@lru_cache(maxsize=4096)
+def _normal(address: str) -> str:
     text = address.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -94,10 +101,3 @@ def _for(element: str) -> str:
         if name.strip().lower() == "for":
             return value
     return ""
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    try:
-        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise SettingsError(f"PENSTOCK_TRUSTED_PROXIES is not a list of networks (CIDR): {error}") from None

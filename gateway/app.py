@@ -75,6 +75,7 @@ def create_app(
     app.middleware_stack = Edge(
         ExceptionMiddleware(app.router, handlers={404: _not_found, 405: _method_not_allowed}),
         direct={route.path: route.app for route in endpoints if not route.param_convertors},
+        ends_at_length=settings.server == "granian",
         metrics=metrics,
         refusals=refusals,
     )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from gateway.cache import Cache
 from gateway.metrics import Metrics
-from schemas.tenants import Tenant, TenantRef, Token
+from schemas.tenants import REF_CHARACTERS_MAX, Tenant, TenantRef, Token
 from stores.base import Registry
 
 KNOWN_MAX = 50_000
@@ -36,6 +36,9 @@ class Directory:
 
     async def tenant(self, ref: TenantRef) -> Tenant | None:
         """Return a tenant, active or not."""
+        # No tenant has such a name. It is not asked for, and not remembered: senders choose it.
+        if len(ref.value) > REF_CHARACTERS_MAX:
+            return None
         return await self._tenants.get(ref)
 
     async def has_product(self, tenant_id: int, product_id: int) -> bool:

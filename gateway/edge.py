@@ -7,8 +7,7 @@ from time import perf_counter
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dialects import bodies
-from gateway.errors import INCOMPLETE_BODY, INTERNAL, ClientGone, RequestRefused
+from gateway.errors import INTERNAL, RequestRefused
 from gateway.histogram import Observations
 from gateway.logs import RefusalLog
 from gateway.metrics import Metrics
@@ -21,14 +20,21 @@ class Edge:
     """Pure ASGI middleware around all routes of the public port.
 
     `direct` are the applications that answer at a path without parameters: found by one look, where a
-    router tries one route after the other.
+    router tries one route after the other. `ends_at_length`: see Request.
     """
 
     def __init__(
-        self, app: ASGIApp, *, direct: Mapping[str, ASGIApp], metrics: Metrics, refusals: RefusalLog
+        self,
+        app: ASGIApp,
+        *,
+        direct: Mapping[str, ASGIApp],
+        ends_at_length: bool,
+        metrics: Metrics,
+        refusals: RefusalLog,
     ) -> None:
         self._app = app
         self._direct = direct
+        self._ends_at_length = ends_at_length
         self._metrics = metrics
         self._refusals = refusals
         self._counted: dict[tuple[str, int], tuple[Counter, Observations]] = {}
@@ -38,7 +44,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive, send)
+        request = Request(scope, receive, send, ends_at_length=self._ends_at_length)
         began = perf_counter()
         self._metrics.in_flight += 1
         try:
@@ -57,10 +63,6 @@ class Edge:
             self._metrics.refused.labels(request.endpoint, refused.reason.code).inc()
             self._refusals.write(refused, request)
             await self._refuse(request, refused)
-        except ClientGone:
-            self._metrics.gone.labels(request.endpoint).inc()
-            # It may have closed only its own side, and still be waiting.
-            await self._refuse(request, INCOMPLETE_BODY.refuse())
         except Exception:  # whatever it was, the client gets an answer and we get a trace
             log.exception("request %s failed at %s", request.id, request.endpoint)
             self._metrics.refused.labels(request.endpoint, INTERNAL.code).inc()
@@ -69,7 +71,9 @@ class Edge:
 
     async def _refuse(self, request: Request, refused: RequestRefused) -> None:
         request.closes = request.closes or refused.reason.closes
-        reply = bodies.refuse(refused.problem, b"")
+        reply = request.words(refused.problem, request.body)
+        if reply.status < 400:  # some dialects tell their callers that all is well, also after a bug
+            self._metrics.swallowed.labels(request.endpoint, refused.reason.code).inc()
         headers = [(b"content-type", b"application/json")]
         headers += [
             (name.lower().encode(), value.encode()) for name, value in (*reply.headers, *refused.headers)

@@ -9,6 +9,7 @@ from itertools import accumulate
 
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 
 class Observations:
@@ -28,7 +29,7 @@ class Observations:
 
     def exposed(self) -> tuple[list[tuple[str, float]], float]:
         """Return the buckets as they are exposed, each with all below it, and the sum."""
-        names = [str(float(bound)) for bound in self._bounds] + ["+Inf"]
+        names = [*(floatToGoString(bound) for bound in self._bounds), "+Inf"]  # type: ignore[no-untyped-call]
         return list(zip(names, accumulate(self._counts), strict=True)), self._sum
 
 

@@ -17,7 +17,15 @@ from gateway.auth import Authenticator
 from gateway.body import Bodies
 from gateway.content import EVENT_TOO_LARGE as TOO_LARGE
 from gateway.cors import Cors
-from gateway.errors import EVENT_TOO_LARGE, INVALID_EVENT, METHOD_NOT_ALLOWED, Reason, RequestRefused
+from gateway.errors import (
+    EVENT_TOO_LARGE,
+    INCOMPLETE_BODY,
+    INVALID_EVENT,
+    METHOD_NOT_ALLOWED,
+    ClientGone,
+    Reason,
+    RequestRefused,
+)
 from gateway.identity import event_ids, idempotency_key
 from gateway.judge import Judged, judge
 from gateway.limits import Limiter
@@ -71,13 +79,17 @@ class Ingest:
         self._body_bytes = use.metrics.body_bytes.of(self._name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Raises ClientGone."""
+        """Answer one request."""
         request = Request.of(scope)
-        request.endpoint = self._name
+        request.endpoint, request.words = self._name, self._endpoint.refuse
         try:
             reply = await self._take(request)
         except RequestRefused as refused:
             reply = await self._refuse(request, refused)
+        except ClientGone:
+            self._use.metrics.gone.labels(self._name).inc()
+            # It may have closed only its own side, and still be waiting.
+            reply = await self._refuse(request, INCOMPLETE_BODY.refuse())
         await self._answer(request, reply)
 
     async def _take(self, request: Request) -> Reply:

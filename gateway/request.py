@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Message, Receive, Scope, Send
 
+from dialects import bodies
+from dialects.base import Problem, Reply
 from gateway.errors import AMBIGUOUS_LENGTH, HEADERS_TOO_LARGE, ClientGone, Headers
 from gateway.metrics import OTHER
 from schemas.requests import request_id
@@ -22,13 +24,20 @@ REST_WAIT_S = 0.5  # but only for so long
 LINGER_S = 5.0  # for which a refused upload is read on after its answer, so that the client gets to see it
 
 _KEY = "penstock.request"
+Words = Callable[[Problem, bytes], Reply]
+
 _NO_PARAMS: Mapping[str, Any] = {}
 
 
 class Request:
-    """Wraps an ASGI request. Repeated headers are joined by ", ", which is what HTTP says they mean."""
+    """Wraps an ASGI request. Repeated headers are joined by ", ", which is what HTTP says they mean.
+
+    `ends_at_length`: to this server an answer is over with the last byte of its Content-Length, and then
+    it reads no more of the request, whatever the application says.
+    """
 
     __slots__ = (
+        "_ends_at_length",
         "_header_bytes",
         "_header_fields",
         "_left_bytes",
@@ -47,9 +56,10 @@ class Request:
         "scope",
         "status",
         "unread",
+        "words",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, ends_at_length: bool = False) -> None:
         self.scope = scope
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = {}
@@ -57,6 +67,7 @@ class Request:
         self._header_fields = len(scope["headers"])
         self._receive = receive
         self._send = send
+        self._ends_at_length = ends_at_length
         self._query: Mapping[str, str] | None = None
         self._read_headers(scope["headers"])
         length = self.headers.get(b"content-length", b"")
@@ -71,6 +82,7 @@ class Request:
         self.unread = True  # the client may still be sending
         self.closes = False  # the connection ends with the answer, and nothing more is read of it
         self.status = 0  # of the answer, once it has begun
+        self.words: Words = bodies.refuse  # in which a refusal is told, once it is known who does
         scope[_KEY] = self
 
     @staticmethod
@@ -196,6 +208,8 @@ class Request:
     async def _begin(self, message: Message) -> None:
         await self.read_rest()
         headers: list[Any] = [*message["headers"], (b"x-request-id", self.id.encode("ascii"))]
+        if self.unread and self._ends_at_length:
+            headers = [(name, value) for name, value in headers if name != b"content-length"]
         if (self.unread or self.closes) and self.scope["http_version"].startswith("1"):
             headers.append((b"connection", b"close"))
         self.status = message["status"]

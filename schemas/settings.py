@@ -5,6 +5,7 @@ A value comes from a flag, else from PENSTOCK_<NAME>, else from the file that PE
 """
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -129,7 +130,16 @@ def load(environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> 
         raise SettingsError(
             f"{PREFIX}API_PORT is not usable: there is no port {PORT_MAX + 1}. Choose one for it"
         )
+    networks(settings.trusted_proxies)
     return settings
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read the setting trusted_proxies. Raises SettingsError for networks that are none."""
+    try:
+        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}TRUSTED_PROXIES is not a list of networks (CIDR): {error}") from None
 
 
 def _read(name: str, environ: Mapping[str, str]) -> str | None:

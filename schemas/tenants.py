@@ -52,6 +52,10 @@ class Token(Struct, frozen=True):
     revoked: bool = False
 
 
+REF_CHARACTERS_MAX = 63
+"""Of the longest name that a tenant may have, a slug."""
+
+
 class TenantRef(Struct, frozen=True):
     """How a public producer names a tenant: by numeric id, by slug, or by any of id, UUID and slug."""
 

@@ -112,10 +112,10 @@ class Group:
             (self._topic, self._member, now_ms + 1, now_ms + LEASE_MS),
         )
         connection.execute(
-            """INSERT INTO members VALUES (?1, ?2,
-               (SELECT coalesce(max(joined), 0) + 1 FROM members WHERE topic = ?1), ?3)
-               ON CONFLICT DO UPDATE SET expires_ms = ?3""",
-            (self._topic, self._member, now_ms + LEASE_MS),
+            """INSERT INTO members VALUES (?, ?,
+               (SELECT coalesce(max(joined), 0) + 1 FROM members WHERE topic = ?), ?)
+               ON CONFLICT DO UPDATE SET expires_ms = excluded.expires_ms""",
+            (self._topic, self._member, self._topic, now_ms + LEASE_MS),
         )
         connection.execute("INSERT OR REPLACE INTO topics VALUES (?, ?)", (self._topic, int(time.time())))
 

@@ -1,8 +1,10 @@
 """The gateway behind its real server, through raw sockets: where one request ends and another begins."""
 
+import gzip
 import json
 import re
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,7 +119,49 @@ def test_a_client_that_stops_sending_halfway(child: Child) -> None:
     assert child.metric("clients_gone_total") == before + 2
 
 
-def test_http_2(child: Child) -> None:
+@pytest.mark.parametrize("begun", [b"", b"POST /inge", b"GET /live HTTP/1.1\r\nHost: x\r\n\r\nPOST /inge"])
+def test_idle_lines_are_let_go(child: Child, begun: bytes) -> None:
+    with child.connect(60) as line:
+        line.sendall(begun)
+        assert statuses(read_all(line)) == [200] * begun.count(b"GET")
+
+
+HEAD = b"HEAD /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+OPTIONS = b"OPTIONS /%s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (HEAD % b"live", 200),
+        (HEAD % b"ingest/batch", 405),
+        (HEAD % b"nothing", 404),
+        (OPTIONS % b"ingest/batch", 405),
+        (OPTIONS % b"api/v1/events/", 204),
+        (written()[: -len(BODY)].replace(b"%d\r\n\r\n" % len(BODY), b"0\r\n\r\n"), 400),
+        (written(b"{"), 400),
+        (written(b"x" * 60_000).replace(b"Authorization", b"X-None"), 401),
+    ],
+)
+def test_after_a_refusal_the_line_serves_on(child: Child, asked: bytes, expected: int) -> None:
+    """Nothing that is left of one request, or of its answer, is taken for the next."""
+    got = child.talk(asked * 2 + written(), timeout_s=2)
+    assert statuses(got) == [expected, expected, 200]
+    if asked.startswith(b"HEAD"):
+        assert got.count(b"\r\n\r\n") == 3
+        assert b"\r\n\r\nHTTP/1.1" in got
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"), [(b"gzip", gzip.compress(BODY)), (b"deflate", zlib.compress(BODY))]
+)
+def test_a_length_is_of_the_bytes_on_the_wire(child: Child, encoding: bytes, packed: bytes) -> None:
+    got = child.talk(written(packed, b"Content-Encoding: " + encoding + b"\r\n") * 2, timeout_s=2)
+    assert statuses(got) == [200, 200]
+
+
+@pytest.mark.parametrize("length", [[], [("content-length", str(len(BODY)))]], ids=["open", "length"])
+def test_http_2(child: Child, length: list[tuple[str, str]]) -> None:
     import h2.connection
     import h2.events
 
@@ -133,8 +177,10 @@ def test_http_2(child: Child) -> None:
             ("authorization", f"Bearer {demo.RELO_SECRET}"),
             ("content-type", "application/json"),
         ]
-        connection.send_headers(1, headers)
-        connection.send_data(1, BODY, end_stream=True)
+        connection.send_headers(1, headers + length)
+        # The end of the stream is a frame of its own, as many clients send it.
+        connection.send_data(1, BODY)
+        connection.send_data(1, b"", end_stream=True)
         # And one that is refused before its body was sent.
         connection.send_headers(3, [*headers[:4], ("content-type", "application/json")])
         line.sendall(connection.data_to_send())

@@ -2,12 +2,13 @@
 
 import gzip
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from stores.registry import demo
-from tests.unit.gateway.child import Child, running
+from tests.unit.gateway.child import Child, read_all, running, statuses
 
 HEADERS = {"Authorization": f"Bearer {demo.RELO_SECRET}", "Content-Type": "application/json"}
 BODY = json.dumps({"events": [{"t": "install", "ts": 1_710_244_800_000, "cid": 3, "did": "d-1"}]}).encode()
@@ -47,6 +48,22 @@ def test_answers(
     child: Child, method: str, path: str, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     assert child.ask(method, path, body, headers)[0] == status
+
+
+def test_a_large_upload_that_is_refused_still_gets_its_answer(child: Child) -> None:
+    """Also when the body stays out for a while: then granian, asked for more, says the client has gone."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
+    size = 33 * 2**20
+    with child.connect() as line:
+        line.sendall(b"POST /ingest/batch HTTP/1.1\r\nHost: x\r\n" + head)
+        line.sendall(b"Content-Length: %d\r\n\r\n" % size)
+        line.sendall(bytes(size // 2))
+        time.sleep(1)
+        line.sendall(bytes(size // 2))
+        got = read_all(line)
+    assert statuses(got) == [413]
+    assert b"body_too_large" in got
+    assert got.endswith(b"0\r\n\r\n")
 
 
 def test_a_bomb(child: Child) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bus.base import RECORD_BYTES_MAX, BusUnavailable, Record, RecordTooLarge
 from bus.kafka.keeper import BATCH_BYTES_MAX
-from bus.kafka.publisher import Publisher
+from bus.kafka.pace import Pace
+from bus.kafka.publisher import WORTHWHILE_BYTES, Publisher
 from bus.partitioner import partition_of
 from tests.unit.bus_kafka.conftest import PARTITIONS, Kafka, until
 
@@ -49,6 +50,30 @@ async def test_the_next_batch_holds_all_that_waited_for_the_last(fake: Kafka, pu
     for batch in fake.producer.sent[1:]:
         batch.acknowledged.set_result(None)
     await asyncio.gather(other, *later)
+
+
+async def test_a_little_waits_for_its_turn_and_a_batch_of_its_own_does_not(
+    fake: Kafka, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here no second turn comes. What waits counts together, and no more once it was withdrawn."""
+    monkeypatch.setattr(publisher, "_pace", Pace(publisher._send_all, every_s=3600))
+    await until(lambda: fake.producers)
+    fake.producer.auto = True
+    await start(publisher, b"the first one goes at once")
+    quarter = b"x" * (WORTHWHILE_BYTES // 4)
+    gone = [start(publisher, quarter) for _ in range(3)]
+    await asyncio.sleep(0.02)
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    assert publisher.held_bytes == 0
+    waiting = [start(publisher, quarter) for _ in range(3)]
+    other = start(publisher, b"little", partition=1)
+    await asyncio.sleep(0.02)
+    assert len(fake.producer.sent) == 1
+    await asyncio.gather(start(publisher, quarter), *waiting)
+    assert [(batch.partition, batch.count) for batch in fake.producer.sent] == [(0, 1), (0, 4)]
+    other.cancel()
 
 
 async def test_a_publish_returns_when_its_last_partition_has_it(fake: Kafka, publisher: Publisher) -> None:

@@ -37,6 +37,7 @@ def test_a_process_offers_every_setting_as_a_flag(name: str) -> None:
         ),
         (("api",), {"PENSTOCK_COLOUR": "red"}, "PENSTOCK_COLOUR is not a setting"),
         (("dev", "--host", "0.0.0.0"), {}, "PENSTOCK_HOST"),
+        (("dev",), {"PENSTOCK_TRUSTED_PROXIES": "10.0.0.0/8,me"}, "PENSTOCK_TRUSTED_PROXIES is not a list"),
         (("gateway",), {"PENSTOCK_HOST": ""}, "PENSTOCK_HOST is not usable"),
         (("dev",), {"PENSTOCK_PORT": "65535"}, "PENSTOCK_API_PORT is not usable: there is no port 65536"),
         (("gateway", "--server", "apache"), {}, "it takes hypercorn or granian"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.address import Addresses, bucket, normal
+from gateway.address import ADDRESS_CHARACTERS_MAX, Addresses, _normal, bucket, normal
 from schemas.settings import SettingsError
 
 PROXY, EDGE, CLIENT = "10.0.0.1", "10.0.0.2", "198.51.100.7"
@@ -68,6 +68,15 @@ def test_two_headers_that_agree_are_believed_and_two_that_do_not_are_not() -> No
 )
 def test_addresses_have_one_form(text: str, address: str) -> None:
     assert normal(text) == address
+
+
+def test_what_is_remembered_of_addresses_is_bounded_in_bytes() -> None:
+    """A proxy may pass on a `Forwarded` that its client made up, of as many bytes as headers may have."""
+    before = _normal.cache_info().currsize
+    assert of(forwarded="for=" + "9" * 16_000) == PROXY
+    assert of(x_forwarded_for="9" * 16_000) == PROXY
+    assert normal("[2001:db8::1]" + " " * ADDRESS_CHARACTERS_MAX) == ""
+    assert _normal.cache_info().currsize <= before + 1  # the proxy's own
 
 
 def test_a_customer_with_ipv6_has_one_bucket() -> None:

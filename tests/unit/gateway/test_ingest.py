@@ -13,16 +13,21 @@ import pytest
 import dialects
 from bus.base import Record
 from dialects.base import Accepted, Dialect, Receipt, Reply
+from gateway.publish import Publisher
+from stores.registry import demo
 from tests.unit.gateway.rig import (
     ALANA,
     ALANA_EVENTS,
     BATCH,
+    CONVERSION,
     INSTALL,
+    INTERACTIONS,
     JSON,
     REDO,
     REDO_BULK,
     REDO_EVENT,
     RELO,
+    TRACK,
     Rig,
     batch,
 )
@@ -195,6 +200,32 @@ async def test_a_bug_is_our_fault_and_tells_nothing(caplog: pytest.LogCaptureFix
     assert answer.headers["x-request-id"] in caplog.text
     assert rig.operations.bodies.held_bytes == 0
     assert rig.measured("requests_in_flight") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        (CONVERSION, 200, {"status": "skipped", "transaction_id": "t-1"}),
+        (INTERACTIONS, 202, {"status": "accepted"}),
+        (TRACK, 500, None),
+    ],
+)
+async def test_a_bug_is_swallowed_where_the_protocol_says_so(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, path: str, status: int, said: object
+) -> None:
+    async def stumble(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Publisher, "publish", stumble)
+    sent: dict[str, object] = {"tenant_slug": demo.TENANT_SLUG, "transaction_id": "t-1"}
+    if path != CONVERSION:
+        sent = {"tenant_id": 1 if path == INTERACTIONS else "1", "type": "whatsapp_click"}
+    answer = await rig.ask(path, sent, JSON)
+    assert answer.status == status
+    assert answer.json == said or answer.code == "internal"
+    assert rig.measured("requests_refused_total", code="internal") == 1
+    assert rig.measured("requests_swallowed_total", code="internal") == (status < 400)
+    assert rig.measured("events_accepted_total") == 0
 
 
 async def test_a_uniform_reply_is_used_under_its_setting() -> None:

@@ -5,7 +5,19 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.gateway.rig import ALANA_EVENTS, BATCH, INSTALL, REDO, RELO, Rig, batch
+from tests.unit.gateway.rig import (
+    ALANA_EVENTS,
+    BATCH,
+    CONVERSION,
+    INSTALL,
+    INTERACTIONS,
+    JSON,
+    REDO,
+    RELO,
+    TRACK,
+    Rig,
+    batch,
+)
 
 
 @pytest.fixture
@@ -135,3 +147,25 @@ async def test_who_stops_sending_halfway_costs_nothing(rig: Rig) -> None:
     assert rig.operations.bodies.held_bytes == 0
     assert rig.measured("clients_gone_total", endpoint="relo.batch") == 1
     assert rig.measured("requests_in_flight") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        (CONVERSION, 200, {"status": "skipped", "transaction_id": None}),
+        (TRACK, 400, None),
+        (INTERACTIONS, 400, None),
+    ],
+)
+async def test_who_stops_halfway_is_answered_as_the_protocol_says(
+    rig: Rig, path: str, status: int, says: object
+) -> None:
+    """A conversion is answered with 200 or 429, whatever came of its body."""
+    answer = await rig.ask(path, b'{"tenant_slug":"mi-neg', JSON, hangs_up=True)
+    assert answer.status == status
+    assert answer.json == says or answer.code == "incomplete_body"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert rig.measured("clients_gone_total") == 1
+    assert rig.measured("requests_swallowed_total", code="incomplete_body") == (status == 200)
+    assert not rig.accepted
+    assert not rig.rejected

@@ -18,7 +18,12 @@ class Wire:
     """Both ends of a request; `incoming` are the messages of the client, after which it waits."""
 
     def __init__(
-        self, *incoming: Message, headers: Pairs = (), query: bytes = b"", version: str = "1.1"
+        self,
+        *incoming: Message,
+        headers: Pairs = (),
+        query: bytes = b"",
+        version: str = "1.1",
+        ends_at_length: bool = False,
     ) -> None:
         self.incoming = list(incoming)
         self.sent: list[Message] = []
@@ -31,7 +36,7 @@ class Wire:
             "headers": list(headers),
             "client": ("192.0.2.1", 1),
         }
-        self.request = Request(scope, self.receive, self.send)
+        self.request = Request(scope, self.receive, self.send, ends_at_length=ends_at_length)
 
     async def receive(self) -> Message:
         await asyncio.sleep(0)
@@ -132,6 +137,48 @@ async def test_a_large_body_is_read_on_behind_the_answer(monkeypatch: pytest.Mon
     assert [m.get("more_body") for m in wire.sent] == [None, True, False]
     assert wire.sent[1]["body"] == b"{}"
     assert wire.incoming == []
+
+
+@pytest.mark.parametrize(("pieces", "length"), [(1, b"2"), (20, None)])
+async def test_where_a_length_ends_the_reading_too_an_early_answer_has_none(
+    pieces: int, length: bytes | None
+) -> None:
+    wire = Wire(*[part(bytes(60_000))] * pieces, part(b"", more=False), ends_at_length=True)
+    await answer(wire)
+    assert wire.header(b"content-length") == length
+    assert wire.incoming == []
+
+
+async def left(length: bytes | None, *incoming: Message) -> list[bool]:
+    """Take one message after the other; tell each time whether more is to come."""
+    wire = Wire(*incoming, headers=[] if length is None else [(b"content-length", length)])
+    told: list[bool] = []
+    for _ in incoming:
+        await wire.request.receive()
+        told.append(wire.request.unread)
+    return told
+
+
+@pytest.mark.parametrize("length", [b"4", b"0004"])
+async def test_a_body_ends_with_its_last_byte(length: bytes) -> None:
+    """No message need say so: the next one may be long in coming."""
+    assert await left(length, part(b"ab"), part(b"c"), part(b"d")) == [True, True, False]
+    assert await left(length, part(b""), part(b"abcd")) == [True, False]
+    assert await left(length, part(b"abcde")) == [False]
+
+
+@pytest.mark.parametrize("length", [None, b"", b"4, 4", b"-1", b"+4", b"4.0", "٤".encode(), b"9" * 5_000])
+async def test_without_a_length_that_can_be_read_the_server_says_when_it_ends(length: bytes | None) -> None:
+    assert await left(length, part(b"abcd"), part(b"ef"), part(b"", more=False)) == [True, True, False]
+
+
+async def test_a_body_shorter_than_its_length_ends_where_the_server_says() -> None:
+    assert await left(b"9", part(b"abcd"), part(b"", more=False)) == [True, False]
+    assert await left(b"9", part(b"abcd"), {"type": "http.disconnect"}) == [True, False]
+
+
+async def test_a_body_of_no_length_has_ended_when_that_was_heard() -> None:
+    assert await left(b"0", part(b"")) == [False]
 
 
 async def test_http_2_has_no_connection_header() -> None:

@@ -39,6 +39,18 @@ async def test_an_unknown_or_closed_tenants_event_is_rejected(rig: Rig, tenant: 
     assert not rig.accepted
 
 
+@pytest.mark.parametrize(("length", "asked"), [(63, 1), (64, 0), (255, 0)])
+async def test_a_name_longer_than_any_tenants_is_not_looked_up(rig: Rig, length: int, asked: int) -> None:
+    """So that strangers can't fill the memory of unknown tenants with names as long as they like."""
+    for path in (TRACK, CONVERSION):
+        sent = track("n" * length) if path == TRACK else {"tenant_slug": "m" * length}
+        before = rig.registry.asked
+        answer = await rig.ask(path, sent, JSON)
+        assert answer.status == (404 if path == TRACK else 200)
+        assert rig.registry.asked == before + asked
+    assert [r.code for r in rig.rejected] == ["tenant_not_found"] * 2
+
+
 async def test_anothers_product_is_rejected(rig: Rig) -> None:
     answer = await rig.ask(TRACK, track(product_id=999), JSON)
     assert answer.status == 422

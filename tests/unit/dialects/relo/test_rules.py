@@ -42,6 +42,13 @@ def test_what_is_no_address(text: str) -> None:
 
 
 def test_what_is_remembered_of_addresses_is_bounded() -> None:
+    """In entries, and in bytes: a sender could fill them with texts of 32 KiB."""
+    longest = "0000:0000:0000:0000:0000:ffff:192.168.100.100"
+    assert len(longest) == rules.ADDRESS_CHARACTERS_MAX
+    assert address(longest) == "192.168.100.100"
+    before = rules._other_address.cache_info().currsize
+    assert address("a" * (rules.ADDRESS_CHARACTERS_MAX + 1)) == ""
+    assert rules._other_address.cache_info().currsize == before
     assert rules._other_address.cache_parameters()["maxsize"] == 16_384
 
 
