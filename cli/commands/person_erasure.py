@@ -49,7 +49,8 @@ def export(settings: Settings, *, output: Path | None, **named: str | None) -> N
     """Write all that there is of a person, one JSON object a line; `part` says what each is.
 
     person: identifiers, links, devices; profile; event: every row, as it is stored; outcome: repeats that
-    were left out; quarantine: rows that name the person. The file can be read by its owner alone.
+    were left out; quarantine: rows that name the person; delivery: webhooks that are not delivered. The
+    file can be read by its owner alone.
     """
     asyncio.run(_export(settings, named, output))
 
@@ -119,7 +120,7 @@ async def _export(settings: Settings, named: dict[str, str | None], output: Path
         subject, record = await _find(registry, warehouse, named)
         with _open(output) as file:
             written = 0
-            async for entry in entries(warehouse, subject, record):
+            async for entry in entries(registry, warehouse, subject, record):
                 file.write(encode(entry) + b"\n")
                 written += 1
                 if written % PROGRESS_EVERY == 0:
@@ -142,7 +143,7 @@ async def _erase(
     use = located(settings)
     async with open_warehouse(use) as warehouse, open_registry(use) as registry:
         subject, record = await _find(registry, warehouse, named)
-        found = await counted(warehouse, subject)
+        found = await counted(registry, warehouse, subject, _progress)
         click.echo(encode({**shown(subject, record), "found": found}))
         if dry_run:
             return
@@ -199,6 +200,12 @@ async def _find(
         raise CommandFailed(
             f"{kind} {value!r} is known in {', '.join(error.scopes)}: name one with --scope"
         ) from None
+
+
+def _progress(table: str, rows: int) -> None:
+    """Say what is searched, on stderr: a tenant with many events is searched for minutes."""
+    found = f", {rows} rows so far" if rows else ""
+    click.echo(f"penstock: searching {table}{found}", err=True)
 
 
 def _open(output: Path | None) -> AbstractContextManager[IO[bytes]]:

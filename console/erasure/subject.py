@@ -61,7 +61,7 @@ async def find_subject(
     assert len(scopes) == 1, "a person is known in one scope"
     persons = {*record.person_ids, *(person_id(each) for each in found if each.kind == "device")} - {""}
     subject = Subject(tenant_id, scopes[0], tuple(sorted(persons)), tuple(sorted(found)))
-    if not (record.links or record.pairs) and not any((await counted(warehouse, subject)).values()):
+    if not (record.links or record.pairs) and not any((await counted(registry, warehouse, subject)).values()):
         raise Unknown("nothing is known of this person")
     return subject, record
 
