@@ -55,7 +55,7 @@ Say = Callable[[str, int], None]
 """Told the table that is searched, and how many rows of it were found so far."""
 
 
-def _say_nothing(table: str, rows: int) -> None:
+def say_nothing(table: str, rows: int) -> None:
     """Nobody listens."""
 
 
@@ -91,7 +91,7 @@ async def _deliveries(registry: SqlRegistry, subject: Subject) -> AsyncIterator[
 
 
 async def counted(
-    registry: SqlRegistry, warehouse: Warehouse, subject: Subject, say: Say = _say_nothing
+    registry: SqlRegistry, warehouse: Warehouse, subject: Subject, say: Say = say_nothing
 ) -> dict[str, int]:
     """Return how many rows of each table an erasure would delete now. Raises StoreUnavailable.
 

@@ -259,8 +259,10 @@ async def test_a_second_request_and_an_unknown_person_are_refused(whole: Whole) 
     assert (status, "nothing is known" in errors) == (1, True)
     await send(whole, event(ANN))
     await whole.settle()
-    status, [found], _ = await whole.penstock("person", "erase", "1", "id", "cust-ann", "--dry-run")
+    status, [found], errors = await whole.penstock("person", "erase", "1", "id", "cust-ann", "--dry-run")
     assert (status, found["found"]["events"]) == (0, 1)
+    for table in ("events", "quarantine", "deliveries"):
+        assert f"penstock: searching {table}\n" in errors
     assert await whole.use.registry.open_erasures() == []
     erasure_id = await request(whole, "1", "id", "cust-ann")
     status, _, errors = await whole.penstock("person", "erase", "1", "phone", "+525512345678", "--yes")
