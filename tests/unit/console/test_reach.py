@@ -44,12 +44,8 @@ async def shops(api: Api, warehouse: ClickHouse) -> Api:
     return api
 
 
-async def fill(api: Api, warehouse: ClickHouse, store: str, at: int) -> None:
-    request = {"request_id": f"request-{store}", "of": 4, "received_at": RECEIVED_MS}
-    given: dict[str, Any] = {"dialect": "redo", "source": store, "event_name": name(store), **request}
-    stored, again = (event(at + n, properties='{"p":1}', raw='{"r":1}', index=n, **given) for n in (1, 2))
-    later = structs.replace(stored, request_id=f"again-{store}", received_at=RECEIVED_MS + 9, of=1)
-    dropped = structs.replace(event(at + 3, **given), request_id=f"dropped-{store}", of=1)
+def letters(store: str, at: int) -> tuple[Envelope, DeadLetter, Rejected]:
+    """Return an event's envelope, the letter that it is dead, and one that was rejected."""
     envelope = Envelope(
         v=VERSION,
         id=str(UUID(int=at + 4)),
@@ -94,6 +90,16 @@ async def fill(api: Api, warehouse: ClickHouse, store: str, at: int) -> None:
         message="",
         raw=json.dumps({"source": STORES[0], "eventName": name(store)}),
     )
+    return envelope, dead, rejected
+
+
+async def fill(api: Api, warehouse: ClickHouse, store: str, at: int) -> None:
+    request = {"request_id": f"request-{store}", "of": 4, "received_at": RECEIVED_MS}
+    given: dict[str, Any] = {"dialect": "redo", "source": store, "event_name": name(store), **request}
+    stored, again = (event(at + n, properties='{"p":1}', raw='{"r":1}', index=n, **given) for n in (1, 2))
+    later = structs.replace(stored, request_id=f"again-{store}", received_at=RECEIVED_MS + 9, of=1)
+    dropped = structs.replace(event(at + 3, **given), request_id=f"dropped-{store}", of=1)
+    envelope, dead, rejected = letters(store, at)
     rows = {
         (EVENTS, RAW): {at: event_row(stored)},
         (OUTCOMES, RAW): {
