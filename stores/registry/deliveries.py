@@ -77,7 +77,8 @@ class Ended(Struct, frozen=True):
     due_at: int = 0
 
 
-# A batch travels as one JSON text. Only what a filter with a URL waits for is taken.
+# A batch travels as one JSON text. Only what a filter with a URL waits for is taken. The filter is held
+# meanwhile: one that is removed at the same time takes all of its deliveries along, and none stays behind.
 _TAKE = {
     "sqlite": text("""
         INSERT INTO deliveries (match_id, filter_id, tenant_id, state, attempts, due_at, expires_at, claim,
@@ -98,6 +99,7 @@ _TAKE = {
         JOIN filters AS f ON f.filter_id = CAST(b.value->>1 AS uuid)
         WHERE f.url != '' AND f.active
         ORDER BY 1
+        FOR KEY SHARE OF f
         ON CONFLICT (match_id) DO NOTHING"""),
 }
 _DUE = text("""

@@ -250,6 +250,15 @@ class DeliveryContract:
         assert await registry.list_deliveries(shop.id) == []
         assert len(await registry.list_deliveries(rival.id)) == 1
 
+    async def test_none_stays_behind_a_filter_that_goes(self, registry: SqlRegistry, shop: Tenant) -> None:
+        """Nobody would look for it there: no worker, and no erasure."""
+        for number in range(20):
+            filter_ = await hooked(registry, shop, f"Filter {number}")
+            batches = [[new(filter_) for _ in range(20)] for _ in range(3)]
+            first, *others = (take(registry, *batch) for batch in batches)
+            await asyncio.gather(first, registry.remove_filter(shop.id, filter_.filter_id), *others)
+        assert await registry.list_deliveries(shop.id) == []
+
     async def test_a_filter_that_is_off_sends_nothing(self, registry: SqlRegistry, shop: Tenant) -> None:
         filter_ = await hooked(registry, shop)
         await take(registry, new(filter_))
