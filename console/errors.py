@@ -19,6 +19,7 @@ MESSAGES = {
     "token_invalid": "The token is unknown, revoked or expired; ask the operator for a new one.",
     "too_many_bad_tokens": "Too many bad tokens came from this address; wait, and use a valid one.",
     "scope_missing": "This token may not read; ask the operator for one with the scope `read`.",
+    "tenant_only": "This is all of the tenant's, and the token is one store's: ask with an api token.",
     "admin_only": "This is the operator's: ask with a token that has the scope `admin`.",
     "parameter_invalid": "A query parameter is not usable.",
     "query_too_heavy": "The question is too large to be answered in time; ask for less at once.",

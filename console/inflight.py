@@ -84,4 +84,5 @@ def _row(value: bytes, request_id: str) -> dict[str, Any] | None:
         "pointer": "",
         "message": "",
         "replay_of": envelope.replay_of or "",
+        "came_from": f"{envelope.dialect}/{envelope.source}",
     }

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from bus.base import BusUnavailable
+from console.customers import STORES
 from console.inflight import InFlight
+from console.reach import LETTER_SOURCE, OF_STORE
 from schemas.rows import GATEWAY_STAGE
 from schemas.topics import REJECTED
 from stores.base import Warehouse
@@ -78,17 +80,18 @@ SELECT * FROM
 (
     SELECT event_id, tenant_id, request_id, request_index AS index, request_of AS of, received_at,
         'stored' AS outcome, stored_at AS at, topic, kp, ko, inc, NULL AS first_event_id, '' AS reason,
-        '' AS pointer, '' AS message, replay_of
+        '' AS pointer, '' AS message, replay_of, concat(dialect, '/', source) AS came_from
     FROM events WHERE {{condition}}
     UNION ALL
     SELECT event_id, tenant_id, request_id, request_index, request_of, received_at,
-        outcome, stored_at, topic, kp, ko, inc, first_event_id, reason, '', '', ''
+        outcome, stored_at, topic, kp, ko, inc, first_event_id, reason, '', '', '', ''
     FROM outcomes WHERE {{condition}}
     UNION ALL
     SELECT event_id, tenant_id, request_id, if(rejected, request_index, JSONExtractUInt(raw, 'index')),
         if(rejected, 0, JSONExtractUInt(raw, 'of')), received_at, if(rejected, 'rejected', 'dead'),
         stored_at, src_topic, src_kp, src_ko, src_inc, NULL, code, pointer, message,
-        if(rejected, replay_of, JSONExtractString(raw, 'replay_of'))
+        if(rejected, replay_of, JSONExtractString(raw, 'replay_of')),
+        concat(dialect, '/', {LETTER_SOURCE})
     FROM
     (
         SELECT *, stage = '{GATEWAY_STAGE}' AS rejected
@@ -110,6 +113,7 @@ _EVENTS_OF_REQUEST = " UNION ALL ".join(
     f"SELECT toNullable(event_id) FROM {table} WHERE {_OF_REQUESTS}"  # noqa: S608 - as above
     for table in _TABLES
 )
+_OF_STORE = f"SELECT event_id FROM events WHERE event_id IN %(ids)s {_OF_TENANTS} AND {OF_STORE}"  # noqa: S608
 _AROUND = (
     " AND received_at BETWEEN fromUnixTimestamp64Milli(toInt64(%(from_ms)s))"
     " AND fromUnixTimestamp64Milli(toInt64(%(to_ms)s))"
@@ -117,14 +121,14 @@ _AROUND = (
 
 
 async def receipt(
-    warehouse: Warehouse, in_flight: InFlight, request_id: str, tenant_id: int | None
+    warehouse: Warehouse, in_flight: InFlight, request_id: str, tenant_id: int | None, *, store: str = ""
 ) -> Receipt | None:
     """Return the receipt, or None if nothing is known of the request.
 
-    `tenant_id` limits it to one tenant's events; None is the operator. Raises StoreUnavailable,
-    BusUnavailable, and QueryRefused where it would take too long.
+    `tenant_id` limits it to one tenant's events, None is the operator; `store` to one store's. Raises
+    StoreUnavailable, BusUnavailable, and QueryRefused where it would take too long.
     """
-    found = await _decided(warehouse, request_id, tenant_id)
+    found = await _decided(warehouse, request_id, tenant_id, store)
     if found is not None and all(attempt.is_settled for attempt in found.attempts):
         return found
     try:
@@ -134,13 +138,14 @@ async def receipt(
             raise
         return found
     # Asked again: what was decided while we read the log is not in flight any more.
-    return await _decided(warehouse, request_id, tenant_id, under_way)
+    return await _decided(warehouse, request_id, tenant_id, store, under_way)
 
 
 async def _decided(
     warehouse: Warehouse,
     request_id: str,
     tenant_id: int | None,
+    store: str,
     under_way: Sequence[dict[str, Any]] = (),
 ) -> Receipt | None:
     tenants = () if tenant_id is None else (tenant_id,)
@@ -154,6 +159,8 @@ async def _decided(
     if others:
         rows += await _fates(warehouse, others, tenants)
     complete = len(rows) <= ROWS_MAX
+    if store and not (rows := await _of_store(warehouse, tenants, store, rows)):
+        return None
     rows.sort(key=_attempt_key)
     attempts = [_attempt(list(group)) for _, group in groupby(rows[:ROWS_MAX], key=_attempt_key)]
     return Receipt(request_id, complete, attempts)
@@ -188,6 +195,26 @@ async def _others(
         for table in _TABLES
     )
     return [row["request_id"] for row in await warehouse.query(_OTHERS.format(rows=found), params)]
+
+
+async def _of_store(
+    warehouse: Warehouse, tenants: Sequence[int], store: str, rows: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the rows that are known to be of a store.
+
+    An outcome does not say where its event came from. It is the store's if others of its attempt are, which
+    came in by the same path, or if its event is one of the store's, or repeats one.
+    """
+    own = f"{STORES}/{store}"
+    named = {row[name] for row in rows if not row["came_from"] for name in ("event_id", "first_event_id")}
+    params = {"tenants": tuple(tenants), "store": store, "ids": tuple(named - {None})}
+    known = {row["event_id"] for row in await warehouse.query(_OF_STORE, params)} if params["ids"] else set()
+    attempts = {
+        _attempt_key(row)
+        for row in rows
+        if row["came_from"] == own or not known.isdisjoint((row["event_id"], row["first_event_id"]))
+    }
+    return [row for row in rows if row["came_from"] in ("", own) and _attempt_key(row) in attempts]
 
 
 _attempt_key = itemgetter("received_at", "request_id", "tenant_id")

@@ -16,7 +16,7 @@ STATES: tuple[State, ...] = get_args(State)
 DIGEST_BYTES = 16
 
 SUPPRESSED = "suppressed"
-"""The reason of a dropped event that names an erased person."""
+"""The reason of a dropped event, and of a webhook that is not sent, where they name an erased person."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,12 +72,14 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     """How far an erasure is; in the end, what its certificate says. Times are Unix ms.
 
     `found` counts rows by table when it was asked for, `erased` the records that were given the outcome
-    `erased`, by topic. `log_ends` are the ends of each topic's partitions when the rows were gone: what
+    `erased`, by topic; `links` facts of the registry, `deliveries` webhooks that were still to be sent.
+    `log_ends` are the ends of each topic's partitions when the rows were gone: what
     lies before them is waited for, until about `log_until` (None: the log keeps records for good).
     """
 
     found: dict[str, int] = {}
     links: int = 0
+    deliveries: int = 0
     erased: dict[str, int] = {}
     applied_at: int | None = None
     log_ends: dict[str, list[int]] = {}

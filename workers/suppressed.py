@@ -2,11 +2,13 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Sequence
 from time import monotonic
 
 from stores.base import StoreError
 from stores.registry import SqlRegistry, Suppression
+from workers.persons.digests import Digests
+from workers.persons.names import Named
 from workers.stage import Unavailable
 
 SUPPRESSED_MAX = 1_000_000
@@ -18,9 +20,6 @@ ROWS_MAX = 10_000
 RETRY_S = 5.0
 """After a failure the registry is left alone for so long: a frozen one costs 2 s each time it is asked."""
 
-Named = tuple[int, bytes]
-"""A tenant and the digest of one of its identifiers."""
-
 log = logging.getLogger("penstock.worker")
 
 
@@ -31,6 +30,7 @@ class Suppressed:
         self._registry = registry
         self._fresh_s = fresh_s
         self._keep_max = keep_max
+        self._digests = Digests()
         self._seq = 0
         self._ask_at = 0.0
         self._known = False
@@ -43,7 +43,7 @@ class Suppressed:
         """Whether all digests are kept."""
         return self._kept <= self._keep_max
 
-    async def renew(self) -> None:
+    async def _renew(self) -> None:
         """Read what is new, now and then. Raises Unavailable where the list was never read."""
         now = monotonic()
         if now < self._ask_at:
@@ -60,15 +60,33 @@ class Suppressed:
         self._known = True
         self._ask_at = now + self._fresh_s
 
-    async def among(self, named: Collection[Named]) -> set[Named]:
-        """Return which of these are suppressed. Raises Unavailable where the registry must be asked."""
+    async def places(self, events: Sequence[Named]) -> list[int]:
+        """Return the places of those that name somebody suppressed. Raises Unavailable.
+
+        That is, where who is suppressed was never read, or must be asked for, and the registry is down.
+        """
+        await self._renew()
+        of_tenant, digests_of = self.of_tenant, self._digests.of
+        if not of_tenant:
+            return []
         if self.is_whole:
-            of_tenant = self.of_tenant
-            return {each for each in named if each[1] in of_tenant[each[0]]}
+            found = []
+            for place, event in enumerate(events):
+                suppressed = of_tenant.get(event.tenant_id)
+                if suppressed is not None and not suppressed.isdisjoint(digests_of(event)):
+                    found.append(place)
+            return found
+        named = {
+            place: [(event.tenant_id, digest) for digest in digests_of(event)]
+            for place, event in enumerate(events)
+            if event.tenant_id in of_tenant
+        }
+        asked = {each for names in named.values() for each in names}
         try:
-            return await self._registry.suppressed_among(list(named))
+            known = await self._registry.suppressed_among(list(asked)) if asked else set()
         except StoreError as error:
             raise Unavailable(str(error)) from error
+        return [place for place, names in named.items() if not known.isdisjoint(names)]
 
     async def _read(self) -> bool:
         """Read the next changes; tell whether there may be more."""

@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -25,6 +26,7 @@ KINDS = ("id", "email", "phone", "device", "person")
 NEEDS = (*dict.fromkeys((*REGISTRY, *WAREHOUSE)),)
 
 PROGRESS_EVERY = 1_000
+PROGRESS_EVERY_S = 1.0
 
 
 def _with_person(command: Command) -> Command:
@@ -49,7 +51,8 @@ def export(settings: Settings, *, output: Path | None, **named: str | None) -> N
     """Write all that there is of a person, one JSON object a line; `part` says what each is.
 
     person: identifiers, links, devices; profile; event: every row, as it is stored; outcome: repeats that
-    were left out; quarantine: rows that name the person. The file can be read by its owner alone.
+    were left out; quarantine: rows that name the person; delivery: webhooks that are not delivered. The
+    file can be read by its owner alone.
     """
     asyncio.run(_export(settings, named, output))
 
@@ -119,7 +122,7 @@ async def _export(settings: Settings, named: dict[str, str | None], output: Path
         subject, record = await _find(registry, warehouse, named)
         with _open(output) as file:
             written = 0
-            async for entry in entries(warehouse, subject, record):
+            async for entry in entries(registry, warehouse, subject, record):
                 file.write(encode(entry) + b"\n")
                 written += 1
                 if written % PROGRESS_EVERY == 0:
@@ -142,7 +145,7 @@ async def _erase(
     use = located(settings)
     async with open_warehouse(use) as warehouse, open_registry(use) as registry:
         subject, record = await _find(registry, warehouse, named)
-        found = await counted(warehouse, subject)
+        found = await counted(registry, warehouse, subject, _Progress())
         click.echo(encode({**shown(subject, record), "found": found}))
         if dry_run:
             return
@@ -191,7 +194,13 @@ async def _find(
     tenant = await find_tenant(registry, named["tenant"] or "")
     try:
         return await find_subject(
-            registry, warehouse, tenant_id=tenant.id, kind=kind, value=value, scope=named["scope"]
+            registry,
+            warehouse,
+            tenant_id=tenant.id,
+            kind=kind,
+            value=value,
+            scope=named["scope"],
+            say=_Progress(),
         )
     except Unknown as error:
         raise CommandFailed(f"{error}; with --scope the quarantine is searched all the same") from None
@@ -199,6 +208,21 @@ async def _find(
         raise CommandFailed(
             f"{kind} {value!r} is known in {', '.join(error.scopes)}: name one with --scope"
         ) from None
+
+
+class _Progress:
+    """Says what is searched, on stderr: a tenant with many events is searched for minutes."""
+
+    def __init__(self) -> None:
+        self._table = ""
+        self._said_at = 0.0
+
+    def __call__(self, table: str, rows: int) -> None:
+        if table == self._table and time.monotonic() < self._said_at + PROGRESS_EVERY_S:
+            return
+        self._table, self._said_at = table, time.monotonic()
+        found = f", {rows} rows so far" if rows else ""
+        click.echo(f"penstock: searching {table}{found}", err=True)
 
 
 def _open(output: Path | None) -> AbstractContextManager[IO[bytes]]:

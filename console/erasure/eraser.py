@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from bus.base import Bus, BusError
 from console.erasure.crash import crash_point
+from console.erasure.deliveries import erase_deliveries
 from console.erasure.outcomes import Outcomes
 from console.erasure.sweep import Sweep
 from console.erasure.waiting import kept_ms, log_ends, still_there
@@ -75,7 +76,8 @@ class Eraser:
                 await self._wait(erasure)
         except (StoreError, BusError) as error:
             log.warning("erasure %s goes on later: %s", erasure_id, error)
-            await self._save(erasure, replace(erasure.progress, problem=str(error)))
+            current = await self._keep(erasure)()
+            await self._save(current, replace(current.progress, problem=str(error)))
             raise
         finally:
             await self._registry.release_erasure(erasure_id, self._owner)
@@ -85,16 +87,16 @@ class Eraser:
         if not settled:
             if not erasure.progress.swept_at or erasure.progress.problem:
                 await self._sweep(erasure)
+                erasure = await self._keep(erasure)()
                 await self._save(erasure, replace(erasure.progress, swept_at=_now_ms(), problem=""))
             return
         # Before the sweep: what lies behind these ends was judged by workers that know.
         ends, retention_ms = await log_ends(self._bus), await kept_ms(self._bus)
-        links = await self._clean(erasure)
+        erasure = await self._clean(erasure)
         now = _now_ms()
         until = None if retention_ms is None else now + retention_ms
         progress = replace(
             erasure.progress,
-            links=erasure.progress.links + links,
             applied_at=now,
             swept_at=now,
             log_ends=ends,
@@ -115,7 +117,8 @@ class Eraser:
             problem = f"the log has records that are older than it keeps them: {named}" if due else ""
             if _now_ms() >= progress.swept_at + int(SWEEP_EVERY_S * 1000):
                 await self._sweep(erasure)
-                progress = replace(progress, swept_at=_now_ms())
+                erasure = await self._keep(erasure)()
+                progress = replace(erasure.progress, swept_at=_now_ms())
             if problem != progress.problem or progress != erasure.progress:
                 await self._save(erasure, replace(progress, problem=problem))
             return
@@ -124,12 +127,11 @@ class Eraser:
     async def _certify(self, erasure: Erasure) -> None:
         """Look for what came in while the log was waited for, and write the certificate."""
         log_clear_at = _now_ms()
-        links = await self._clean(erasure)
+        erasure = await self._clean(erasure)
         erased = await self._outcomes(erasure).counted()
         crash_point("before_certificate")
         progress = replace(
             erasure.progress,
-            links=erasure.progress.links + links,
             erased=erased,
             swept_at=_now_ms(),
             log_ends={},
@@ -139,18 +141,20 @@ class Eraser:
         await self._registry.finish_erasure(erasure.erasure_id, self._owner, progress)
         log.info("erasure %s is done", erasure.erasure_id)
 
-    async def _clean(self, erasure: Erasure) -> int:
-        """Delete all that there is, for good on every replica; return how many links were forgotten."""
+    async def _clean(self, erasure: Erasure) -> Erasure:
+        """Delete all that there is, for good on every replica; return it with what was counted."""
         sweep = await self._sweep(erasure)
         await sweep.mutations.settle()
-        links = await self._registry.forget_person(erasure.erasure_id, self._owner, _subject(erasure))
+        await self._registry.forget_person(erasure.erasure_id, self._owner, _subject(erasure))
         crash_point("after_forgetting")
-        return links
+        return await self._keep(erasure)()
 
     def _outcomes(self, erasure: Erasure) -> Outcomes:
         return Outcomes(self._warehouse, erasure.erasure_id, erasure.tenant_id)
 
     async def _sweep(self, erasure: Erasure) -> Sweep:
+        """Delete what there is. First what goes out by itself: webhooks that are still to be sent."""
+        await erase_deliveries(self._registry, erasure.erasure_id, self._owner, _subject(erasure))
         sweep = Sweep(self._warehouse, erasure.erasure_id, _subject(erasure), self._keep(erasure))
         await sweep.run()
         crash_point("after_sweep")
@@ -164,7 +168,7 @@ class Eraser:
 
 
 class _Keep:
-    """Keeps the lease. Raises LeaseLost where another process has it."""
+    """Keeps the lease, and says how far the erasure is. Raises LeaseLost where another process has it."""
 
     def __init__(self, registry: SqlRegistry, erasure_id: str, owner: str, lease_ms: int) -> None:
         self._registry = registry
@@ -172,9 +176,11 @@ class _Keep:
         self._owner = owner
         self._lease_ms = lease_ms
 
-    async def __call__(self) -> None:
-        if await self._registry.lease_erasure(self._erasure_id, self._owner, self._lease_ms) is None:
+    async def __call__(self) -> Erasure:
+        held = await self._registry.lease_erasure(self._erasure_id, self._owner, self._lease_ms)
+        if held is None:
             raise LeaseLost(self._erasure_id)
+        return held
 
 
 def _subject(erasure: Erasure) -> Subject:

@@ -6,15 +6,19 @@ of the producer's key and the place of the record that has it.
 
 # ruff: noqa: S608 - statements are put together from our own text; every value is a parameter
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec import Raw
+
+from console.erasure.deliveries import undelivered
 from console.erasure.places import Place, Places
+from console.filters.saved import shown_delivery
 from console.rendering import moment, unfold
 from schemas.erasures import Subject
 from schemas.persons import Link, Pair
 from stores.base import Warehouse
-from stores.registry import PersonRecord
+from stores.registry import PersonRecord, SqlRegistry
 
 WHOLE_ROWS = 50
 """So many rows are read whole at a time: each may have 1 MiB of texts."""
@@ -47,7 +51,17 @@ _OF_PROFILE = {
 }
 
 
-async def export(warehouse: Warehouse, subject: Subject, record: PersonRecord) -> AsyncIterator[Entry]:
+Say = Callable[[str, int], None]
+"""Told the table that is searched, and how many rows of it were found so far."""
+
+
+def say_nothing(table: str, rows: int) -> None:
+    """Nobody listens."""
+
+
+async def export(
+    registry: SqlRegistry, warehouse: Warehouse, subject: Subject, record: PersonRecord
+) -> AsyncIterator[Entry]:
     """Yield who the person is, the profile, and every row, oldest first. Raises StoreUnavailable."""
     yield {"part": "person", **shown(subject, record)}
     profile = await _profile(warehouse, subject)
@@ -66,16 +80,35 @@ async def export(warehouse: Warehouse, subject: Subject, record: PersonRecord) -
         for rows in _cut(page):
             for row in await _whole(warehouse, "quarantine", subject, rows):
                 yield {"part": "quarantine", **row}
+    async for entry in _deliveries(registry, subject):
+        yield entry
 
 
-async def counted(warehouse: Warehouse, subject: Subject) -> dict[str, int]:
-    """Return how many rows of each table an erasure would delete now. Raises StoreUnavailable."""
-    found = Counter({"events": 0, "quarantine": 0})
+async def _deliveries(registry: SqlRegistry, subject: Subject) -> AsyncIterator[Entry]:
+    async for found in undelivered(registry, subject):
+        for delivery in found:
+            yield {"part": "delivery", **shown_delivery(delivery), "body": Raw(delivery.body.encode())}
+
+
+async def counted(
+    registry: SqlRegistry, warehouse: Warehouse, subject: Subject, say: Say = say_nothing
+) -> dict[str, int]:
+    """Return how many rows of each table an erasure would delete now. Raises StoreUnavailable.
+
+    `say` is told as they are found: it takes a while where a tenant has many.
+    """
+    found = Counter({"events": 0, "quarantine": 0, "deliveries": 0})
     places = Places(warehouse, subject)
-    async for page in places.events():
-        found["events"] += len(page)
-    async for page in places.letters():
-        found["quarantine"] += len(page)
+    pages: dict[str, AsyncIterator[Sequence[object]]] = {
+        "events": places.events(),
+        "quarantine": places.letters(),
+        "deliveries": undelivered(registry, subject),
+    }
+    for table, found_there in pages.items():
+        say(table, 0)
+        async for page in found_there:
+            found[table] += len(page)
+            say(table, found[table])
     params = {"tenant_id": subject.tenant_id, "person_ids": subject.person_ids}
     for table, counting in _OF_PROFILE.items():
         found[table] = 0

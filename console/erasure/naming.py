@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 import dialects
 from dialects import identifiers
@@ -22,6 +23,19 @@ _NESTED_MAX = 4
 
 _decode = msgspec.json.Decoder().decode
 _INVALID = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Told(Struct, frozen=True):
+    """What a match says of who is behind its event: part of schemas.matches.MatchedEvent."""
+
+    dialect: str
+    source: str
+    subject: str
+    person_id: str | None
+    user_id: str
+    anonymous_id: str
+    email: str
+    phone: str
 
 
 class Naming:
@@ -48,6 +62,20 @@ class Naming:
         if isinstance(value, dict) and isinstance(value.get("event"), dict) and "v" in value:
             source, value = str(value.get("source", "")), value["event"]
         return self._is_of(source) and (self._in_places(value) or any(map(self._anywhere, _strings(value))))
+
+    def in_match(self, event: Told) -> bool:
+        """Tell whether an event that a filter was told of is the person's."""
+        if event.person_id in self._subject.person_ids:
+            return True
+        if scope_of(event.dialect, event.source) != self._subject.scope:
+            return False
+        given: tuple[tuple[Kind, str], ...] = (
+            ("id", event.user_id),
+            ("device", event.anonymous_id),
+            ("email", event.email),
+            ("phone", event.phone),
+        )
+        return any(self._is(kind, text) for kind, value in given for text in (value, event.subject) if text)
 
     def _is_of(self, source: str) -> bool:
         """Tell whether what came from a source can be about the person: a store's is not another's."""

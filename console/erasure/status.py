@@ -23,6 +23,7 @@ def status(erasure: Erasure) -> dict[str, Any]:
     if progress.applied_at is not None:
         entry["applied_at"] = moment(progress.applied_at)
         entry["links"] = progress.links
+        entry["deliveries"] = progress.deliveries
     if erasure.state == "waiting_for_log":
         entry["in_the_log"] = _in_the_log(progress)
     if progress.log_clear_at is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from console.erasure.export import counted
+from console.erasure.export import Say, counted, say_nothing
 from dialects import identifiers
 from dialects.phones import normal
 from schemas.erasures import Subject
@@ -31,7 +31,14 @@ class Ambiguous(Exception):
 
 
 async def find_subject(
-    registry: SqlRegistry, warehouse: Warehouse, *, tenant_id: int, kind: str, value: str, scope: str | None
+    registry: SqlRegistry,
+    warehouse: Warehouse,
+    *,
+    tenant_id: int,
+    kind: str,
+    value: str,
+    scope: str | None,
+    say: Say = say_nothing,
 ) -> tuple[Subject, PersonRecord]:
     """Return whom an identifier or a person's id names, and what the registry knows of them.
 
@@ -61,7 +68,9 @@ async def find_subject(
     assert len(scopes) == 1, "a person is known in one scope"
     persons = {*record.person_ids, *(person_id(each) for each in found if each.kind == "device")} - {""}
     subject = Subject(tenant_id, scopes[0], tuple(sorted(persons)), tuple(sorted(found)))
-    if not (record.links or record.pairs) and not any((await counted(warehouse, subject)).values()):
+    if not (record.links or record.pairs) and not any(
+        (await counted(registry, warehouse, subject, say)).values()
+    ):
         raise Unknown("nothing is known of this person")
     return subject, record
 

@@ -14,7 +14,7 @@ from stores.base import StoreUnavailable, Warehouse
 
 PASSES_MAX = 10
 
-Confirm = Callable[[], Awaitable[None]]
+Confirm = Callable[[], Awaitable[object]]
 """Awaited before every write; raises LeaseLost if another process works on the erasure."""
 
 

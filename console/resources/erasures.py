@@ -78,7 +78,7 @@ class _Erasures:
         subject, record = await self._find(await read_body(request, Named), token)
 
         async def lines() -> AsyncIterator[bytes]:
-            async for entry in export(self._use.warehouse, subject, record):
+            async for entry in export(self._registry, self._use.warehouse, subject, record):
                 yield encode(entry) + b"\n"
 
         headers = {"Cache-Control": "no-store"}
@@ -87,7 +87,7 @@ class _Erasures:
     async def _request(self, request: Request, token: Token) -> Response:
         asked = await read_body(request, Asked)
         subject, record = await self._find(asked, token)
-        found = await counted(self._use.warehouse, subject)
+        found = await counted(self._registry, self._use.warehouse, subject)
         if asked.dry_run:
             return respond({**shown(subject, record), "found": found})
         try:

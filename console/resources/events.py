@@ -1,4 +1,4 @@
-"""`GET /penstock/v1/events`: the last stored events of the caller's tenant."""
+"""`GET /penstock/v1/events`: the last stored events of the caller's tenant, or of its store."""
 
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.parameters import Count, Text, read
+from console.reach import OF_STORE
 from console.reading import Listing, last_rows
 from console.rendering import respond, unfold
 from console.use import Use
@@ -31,6 +32,7 @@ LISTING = Listing(
         "anonymous_id, person_id, url, referrer, ip, country, city, browser, os, device_type, value, "
         "currency, order_id, product_ids, flags, clock, properties, request_id, topic, kp, ko, inc"
     ),
+    of_store=OF_STORE,
     conditions={
         "event_id": "event_id = %(event_id)s",
         "request_id": "request_id = %(request_id)s",
@@ -45,7 +47,7 @@ def routes(use: Use) -> list[Route]:
 
     async def events(request: Request, token: Token) -> Response:
         asked = read(request, Filter)
-        rows = await last_rows(use.warehouse, LISTING, asked, token.tenant)
+        rows = await last_rows(use.warehouse, LISTING, asked, token)
         return respond({"events": [unfold(row, ("properties",)) for row in rows]})
 
     return [Route("/penstock/v1/events", use.guard(events))]

@@ -12,6 +12,7 @@ from console.errors import ApiError
 from console.filters.saved import NamedFilter, shown, shown_delivery, shown_once
 from console.filters.trying import SampleInvalid, Trial, meets, try_on_stored
 from console.parameters import Count, read
+from console.reach import require_all
 from console.rendering import respond
 from console.use import Use
 from schemas.conditions import ConditionsInvalid, read_filter
@@ -26,7 +27,7 @@ class Asked(Struct, forbid_unknown_fields=True):
     """Which deliveries."""
 
     limit: Count = 100
-    state: Literal["waiting", "delivered", "dead"] | None = None
+    state: Literal["waiting", "delivered", "dead", "erased"] | None = None
 
 
 class Replay(Struct, forbid_unknown_fields=True):
@@ -36,7 +37,10 @@ class Replay(Struct, forbid_unknown_fields=True):
 
 
 def routes(use: Use) -> list[Route]:
-    """Declare the resources. Asking takes the scope `read`, changing anything the scope `admin`."""
+    """Declare the resources. Asking takes the scope `read`, changing anything the scope `admin`.
+
+    A store's own token may try conditions on its store's events; what is saved is the tenant's.
+    """
     resource = _Filters(use)
     one = f"{PATH}/{{id:uuid}}"
     return [
@@ -56,6 +60,7 @@ class _Filters:
     async def filters(self, request: Request, token: Token) -> Response:
         if request.method == "POST":
             return await self._add(request, token)
+        require_all(token)
         found = await self._registry.list_filters(token.tenant.id)
         return respond({"filters": [shown(one, whole=_is_admin(token)) for one in found]})
 
@@ -144,6 +149,7 @@ class _Filters:
             raise _invalid(error) from None
 
     async def _find(self, request: Request, token: Token) -> Filter:
+        require_all(token)  # filters are on the events of all stores
         found = await self._registry.filter(token.tenant.id, str(request.path_params["id"]))
         if found is None:
             raise ApiError(404, "filter_unknown")

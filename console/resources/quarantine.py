@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console.parameters import Count, Text, read
+from console.reach import LETTERS_OF_STORE
 from console.reading import Listing, last_rows
 from console.rendering import respond
 from console.use import Use
@@ -31,6 +32,7 @@ LISTING = Listing(
         "event_id, dialect, stage, code, pointer, message, received_at, request_id, raw, truncated, "
         "topic, kp, ko, inc, src_topic, src_kp, src_ko, src_inc"
     ),
+    of_store=LETTERS_OF_STORE,
     conditions={
         "event_id": "event_id = %(event_id)s",
         "request_id": "request_id = %(request_id)s",
@@ -46,7 +48,7 @@ def routes(use: Use) -> list[Route]:
 
     async def quarantine(request: Request, token: Token) -> Response:
         asked = read(request, Filter)
-        rows = await last_rows(use.warehouse, LISTING, asked, token.tenant)
+        rows = await last_rows(use.warehouse, LISTING, asked, token)
         return respond({"quarantine": rows})
 
     return [Route("/penstock/v1/quarantine", use.guard(quarantine))]

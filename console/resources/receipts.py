@@ -16,7 +16,11 @@ def routes(use: Use) -> list[Route]:
 
     async def receipts(request: Request, token: Token) -> Response:
         found = await receipt(
-            use.warehouse, use.in_flight, request.path_params["request_id"], token.tenant.id
+            use.warehouse,
+            use.in_flight,
+            request.path_params["request_id"],
+            token.tenant.id,
+            store=token.store,
         )
         if found is None:
             raise ApiError(404, "receipt_unknown")

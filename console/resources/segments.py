@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from console.body import read_body
 from console.errors import ApiError
+from console.reach import require_all
 from console.rendering import respond
 from console.segments.preview import preview
 from console.segments.saved import Conditions, NamedConditions, condition_of, shown
@@ -18,7 +19,10 @@ PATH = "/penstock/v1/segments"
 
 
 def routes(use: Use) -> list[Route]:
-    """Declare the resources. Asking takes the scope `read`, changing what is saved the scope `admin`."""
+    """Declare the resources. Asking takes the scope `read`, changing what is saved the scope `admin`.
+
+    A store's own token may ask of its store's customers; what is saved is the tenant's.
+    """
     resource = _Segments(use)
     return [
         Route(PATH, use.guard(resource.segments), methods=["GET", "POST"]),
@@ -56,6 +60,7 @@ class _Segments:
     async def segments(self, request: Request, token: Token) -> Response:
         if request.method == "POST":
             return await self._add(request, token)
+        require_all(token)
         segments = await self._registry.list_segments(token.tenant.id)
         return respond({"segments": [shown(segment) for segment in segments]})
 
@@ -101,6 +106,7 @@ class _Segments:
         return Response(status_code=204)
 
     async def _find(self, request: Request, token: Token) -> Segment:
+        require_all(token)  # its conditions may name customers of any store
         found = await self._registry.segment(token.tenant.id, str(request.path_params["id"]))
         if found is None:
             raise ApiError(404, "segment_unknown")

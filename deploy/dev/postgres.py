@@ -6,9 +6,9 @@ import secrets
 import shutil
 import signal
 import struct
-import tempfile
 from pathlib import Path
 
+from deploy.dev import elsewhere
 from deploy.dev.server import Server, ServerFailed, asks, run
 
 PACKAGE = "postgresql"
@@ -66,7 +66,7 @@ def _home(directory: Path, user: str) -> Path:
     """Make the directory; where `user` could not reach it, make it a link into that user's own home.
 
     A checkout under /root, say, is closed to `postgres`. The link keeps one rule true: who removes
-    the directory starts afresh.
+    the directory starts afresh, and what it led to is removed when the next one is made.
     """
     if not user:
         directory.mkdir(parents=True, exist_ok=True)
@@ -80,8 +80,7 @@ def _home(directory: Path, user: str) -> Path:
         if _reachable(directory.parent, user):
             directory.mkdir()
         else:
-            directory.unlink(missing_ok=True)  # a link that leads nowhere
-            directory.symlink_to(tempfile.mkdtemp(prefix="penstock-", dir=entry.pw_dir))
+            elsewhere.place(directory, Path(entry.pw_dir))
         os.chown(directory, entry.pw_uid, entry.pw_gid)
     return directory.resolve()
 

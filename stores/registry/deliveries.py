@@ -1,6 +1,7 @@
 """Deliveries: matches on their way to filters' URLs. Each id is taken once, and claimed by one worker.
 
-States: `waiting` (until `due_at`, which a claim puts off for as long as it lasts), `delivered`, `dead`.
+States: `waiting` (until `due_at`, which a claim puts off for as long as it lasts), `delivered`, `dead`, and
+`erased`: it will never be sent, because its person was erased.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,13 @@ from msgspec import Struct
 from sqlalchemy import TextClause, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.erasures import SUPPRESSED
 from stores.registry import rules
 from stores.registry.database import AnyRow, Database
 from stores.registry.tables import deliveries, filters
 from stores.registry.tenants import now_ms
 
-State = Literal["waiting", "delivered", "dead"]
+State = Literal["waiting", "delivered", "dead", "erased"]
 
 EXPIRED = "not delivered in time"
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -27,11 +29,15 @@ ROWS_MAX = 1_000
 
 
 class NewDelivery(Struct, frozen=True):
-    """A match to be sent: lower-case UUIDs, and the body of the request."""
+    """A match to be sent: lower-case UUIDs, and the body of the request.
+
+    One that is `suppressed` is only noted: its person was erased before it came here.
+    """
 
     match_id: str
     filter_id: str
     body: str
+    suppressed: bool = False
 
 
 class Due(Struct, frozen=True):
@@ -71,25 +77,29 @@ class Ended(Struct, frozen=True):
     due_at: int = 0
 
 
-# A batch travels as one JSON text. Only what a filter with a URL waits for is taken.
+# A batch travels as one JSON text. Only what a filter with a URL waits for is taken. The filter is held
+# meanwhile: one that is removed at the same time takes all of its deliveries along, and none stays behind.
 _TAKE = {
     "sqlite": text("""
         INSERT INTO deliveries (match_id, filter_id, tenant_id, state, attempts, due_at, expires_at, claim,
             status, reason, created_at, ended_at, body)
-        SELECT json_extract(b.value, '$[0]'), f.filter_id, f.tenant_id, 'waiting', 0, :now, :expires_at, '',
-            0, '', :now, NULL, json_extract(b.value, '$[2]')
+        SELECT json_extract(b.value, '$[0]'), f.filter_id, f.tenant_id, json_extract(b.value, '$[3]'), 0,
+            :now, :expires_at, '', 0, json_extract(b.value, '$[4]'), :now, json_extract(b.value, '$[5]'),
+            json_extract(b.value, '$[2]')
         FROM json_each(:batch) AS b JOIN filters AS f ON f.filter_id = json_extract(b.value, '$[1]')
         WHERE f.url != '' AND f.active
         ON CONFLICT (match_id) DO NOTHING"""),
     "postgresql": text("""
         INSERT INTO deliveries (match_id, filter_id, tenant_id, state, attempts, due_at, expires_at, claim,
             status, reason, created_at, ended_at, body)
-        SELECT CAST(b.value->>0 AS uuid), f.filter_id, f.tenant_id, 'waiting', 0, CAST(:now AS bigint),
-            CAST(:expires_at AS bigint), '', 0, '', CAST(:now AS bigint), NULL, b.value->>2
+        SELECT CAST(b.value->>0 AS uuid), f.filter_id, f.tenant_id, b.value->>3, 0, CAST(:now AS bigint),
+            CAST(:expires_at AS bigint), '', 0, b.value->>4, CAST(:now AS bigint),
+            CAST(b.value->>5 AS bigint), b.value->>2
         FROM json_array_elements(CAST(:batch AS json)) AS b(value)
         JOIN filters AS f ON f.filter_id = CAST(b.value->>1 AS uuid)
         WHERE f.url != '' AND f.active
         ORDER BY 1
+        FOR KEY SHARE OF f
         ON CONFLICT (match_id) DO NOTHING"""),
 }
 _DUE = text("""
@@ -131,8 +141,13 @@ class Deliveries:
         """
         if not batch:
             return 0
-        rows = [(one.match_id, one.filter_id, one.body) for one in batch]
         now = now_ms()
+        waits, noted = ("waiting", "", None), ("erased", SUPPRESSED, now)
+        rows = [
+            (one.match_id, one.filter_id, "" if one.suppressed else one.body)
+            + (noted if one.suppressed else waits)
+            for one in batch
+        ]
         params = {
             "batch": msgspec.json.encode(rows).decode(),
             "now": now,
@@ -163,7 +178,7 @@ class Deliveries:
         async def run(connection: AsyncConnection) -> Sequence[AnyRow]:
             return (await connection.execute(_CLAIM[connection.dialect.name], params)).all()
 
-        return [_delivery_of(row) for row in await self._database.write(run)]
+        return [delivery_of(row) for row in await self._database.write(run)]
 
     async def end_deliveries(self, ended: Sequence[Ended]) -> int:
         """Note how attempts ended, in one transaction; return of how many that counts.
@@ -217,7 +232,7 @@ class Deliveries:
         if state:
             found = found.where(deliveries.c.state == state)
         found = found.order_by(deliveries.c.created_at.desc(), deliveries.c.match_id).limit(limit)
-        return [_delivery_of(row) for row in await self._database.lookup(found)]
+        return [delivery_of(row) for row in await self._database.lookup(found)]
 
     async def replay_deliveries(
         self, tenant_id: int, *, match_id: str = "", filter_id: str = "", keep_trying_ms: int
@@ -251,7 +266,8 @@ _STATES = text("""
     GROUP BY d.state""")
 
 
-def _delivery_of(row: AnyRow) -> Delivery:
+def delivery_of(row: AnyRow) -> Delivery:
+    """Return what a row says."""
     values = {field: getattr(row, field) for field in Delivery.__struct_fields__}
     return Delivery(**{**values, "match_id": str(row.match_id), "filter_id": str(row.filter_id)})
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +17,7 @@ from stores.registry.person_erasing import forget
 from stores.registry.suppressions import NAMED_MAX, add, alone
 from stores.registry.tables import erasures, person_links, suppressions
 from stores.registry.tenants import now_ms, require_tenant
+from stores.registry.undelivered import take_away
 
 LISTED_MAX = 1000
 
@@ -142,12 +144,32 @@ class Erasures:
             raise LeaseLost(erasure_id)
 
     async def forget_person(self, erasure_id: str, owner: str, subject: Subject) -> int:
-        """Delete all that the registry has of a person; return how many facts. Raises LeaseLost."""
+        """Delete all that the registry knows of a person; return how many facts. Raises LeaseLost.
+
+        The progress counts them in the same transaction, so that no crash can make it wrong.
+        """
 
         async def run(connection: AsyncConnection) -> int:
-            if not await _update(connection, erasure_id, owner, {"lease_owner": owner}):
-                raise LeaseLost(erasure_id)
-            return await forget(connection, subject)
+            progress = await _held(connection, erasure_id, owner)
+            forgotten = await forget(connection, subject)
+            counted = replace(progress, links=progress.links + forgotten)
+            await _update(connection, erasure_id, owner, {"progress": _encode(counted).decode()})
+            return forgotten
+
+        return await self._database.write(run)
+
+    async def erase_deliveries(self, erasure_id: str, owner: str, match_ids: Sequence[str]) -> int:
+        """Take away what these still have to send; return of how many. Raises LeaseLost.
+
+        Counted as in `forget_person`.
+        """
+
+        async def run(connection: AsyncConnection) -> int:
+            progress = await _held(connection, erasure_id, owner)
+            taken = await take_away(connection, match_ids, erasure_id)
+            counted = replace(progress, deliveries=progress.deliveries + taken)
+            await _update(connection, erasure_id, owner, {"progress": _encode(counted).decode()})
+            return taken
 
         return await self._database.write(run)
 
@@ -161,6 +183,14 @@ class Erasures:
         }
         if not await self._database.write(lambda c: _update(c, erasure_id, owner, values)):
             raise LeaseLost(erasure_id)
+
+
+async def _held(connection: AsyncConnection, erasure_id: str, owner: str) -> Progress:
+    """Return how far an erasure is that nobody else changes until the transaction ends."""
+    if not await _update(connection, erasure_id, owner, {"lease_owner": owner}):
+        raise LeaseLost(erasure_id)
+    row = (await connection.execute(_ONE, {"erasure_id": erasure_id})).one()
+    return _erasure_of(row).progress
 
 
 async def _update(connection: AsyncConnection, erasure_id: str, owner: str, values: dict[str, Any]) -> int:

@@ -57,12 +57,6 @@ _TAKE_OVER = text("""
       AND inc = :old_inc AND topic = :old_topic AND kp = :old_kp AND ko = :old_ko""")
 
 
-_RELEASE = text("""
-    DELETE FROM event_keys
-    WHERE tenant_id = :tenant_id AND event_id = :event_id
-      AND inc = :inc AND topic = :topic AND kp = :kp AND ko = :ko""")
-
-
 def _on_batch(sql: str) -> dict[str, TextClause]:
     return {dialect: text(sql.format(batch=batch)) for dialect, batch in _BATCH.items()}
 
@@ -76,6 +70,18 @@ _OWNERS = _on_batch("""
     SELECT c.place, k.inc, k.topic, k.kp, k.ko FROM {batch}
     JOIN event_keys AS k ON k.tenant_id = c.tenant_id AND k.event_id = c.event_id
     ORDER BY c.place""")
+
+_OWNED = """
+    SELECT k.tenant_id, k.event_id FROM {batch} CROSS JOIN event_keys AS k
+    WHERE k.tenant_id = c.tenant_id AND k.event_id = c.event_id
+      AND k.inc = c.inc AND k.topic = c.topic AND k.kp = c.kp AND k.ko = c.ko"""
+_RELEASE = {
+    # CROSS: SQLite then looks each claim up by the primary key, and never reads the whole table.
+    "sqlite": _on_batch(f"DELETE FROM event_keys WHERE (tenant_id, event_id) IN ({_OWNED})")["sqlite"],  # noqa: S608
+    "postgresql": _on_batch(f"""
+        DELETE FROM event_keys WHERE (tenant_id, event_id) IN ({_OWNED}
+            ORDER BY k.tenant_id, k.event_id FOR UPDATE OF k)""")["postgresql"],  # noqa: S608 - our own text
+}
 
 
 class EventKeys:
@@ -113,13 +119,13 @@ class EventKeys:
 
         Raises StoreUnavailable.
         """
-        # Row by row, by the primary key: over a batch SQLite would read the whole table.
-        params = [_key(claim) for claim in sorted(claims, key=_key_order)]
-        if not params:
+        given = list(claims)
+        if not given:
             return
+        batch = _encode(given)
 
         async def run(connection: AsyncConnection) -> None:
-            await connection.execute(_RELEASE, params)
+            await connection.execute(_RELEASE[connection.dialect.name], batch)
 
         await self._database.single(run)
 

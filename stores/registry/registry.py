@@ -18,6 +18,7 @@ from stores.registry.segments import Segments
 from stores.registry.suppressions import Suppressions
 from stores.registry.tenants import Tenants
 from stores.registry.tokens import Tokens
+from stores.registry.undelivered import Undelivered
 
 _PROBE = text("SELECT 1 FROM tenants LIMIT 1")
 
@@ -36,6 +37,7 @@ class SqlRegistry(
     Erasures,
     Filters,
     Deliveries,
+    Undelivered,
 ):
     """Implements stores.base.Registry and what the operator's commands and the workers need.
 

@@ -141,6 +141,9 @@ class ErasureContract:
         assert await registry.lease_erasure(made.erasure_id, "me", 60_000) is not None
         assert await registry.forget_person(made.erasure_id, "me", gone) == 3
         assert await registry.forget_person(made.erasure_id, "me", gone) == 0
+        counted = await registry.erasure(made.erasure_id)
+        assert counted is not None
+        assert counted.progress.links == 3
         assert await registry.person_epoch() == epoch + 1
         assert (await registry.person_record(persons[0])).links == []
         left = await registry.person_links([ann, joann, theirs])

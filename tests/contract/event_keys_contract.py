@@ -5,6 +5,7 @@ import random
 import uuid
 
 import pytest
+from sqlalchemy import event
 
 from schemas.settings import Settings
 from schemas.topics import Coordinates
@@ -60,6 +61,49 @@ class EventKeyContract:
         assert await owners(registry, first) == [at(2)]
         await registry.release_keys([])
         assert await registry.claim_keys([]) == []
+
+    async def test_a_large_batch_is_released_by_one_statement(self, registry: SqlRegistry) -> None:
+        """One by one, they would take longer than the registry is waited for when its disk is busy."""
+        claims = [KeyClaim(1 + n % 2, str(uuid.uuid4()), at(n)) for n in range(10_000)]
+        await registry.claim_keys(claims)
+        told: list[str] = []
+
+        def tell(connection: object, cursor: object, statement: str, *_: object) -> None:
+            told.append(statement)
+
+        engine = registry._database.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", tell)
+        try:
+            kept, released = claims[::3], [claim for n, claim in enumerate(claims) if n % 3]
+            await registry.release_keys(released)
+        finally:
+            event.remove(engine, "before_cursor_execute", tell)
+        assert len([one for one in told if "DELETE FROM event_keys" in one]) == 1
+        others = [KeyClaim(one.tenant_id, one.event_id, at(one.at.ko, inc=2)) for one in claims]
+        owned = await owners(registry, *others)
+        assert [owner.ko for owner in owned if owner.inc == 1] == [claim.at.ko for claim in kept]
+
+    async def test_of_a_key_only_the_owner_s_claim_counts(self, registry: SqlRegistry) -> None:
+        """A batch may have claims of several records on one key, and of a key twice."""
+        first, second = KeyClaim(1, key(1), at(1)), KeyClaim(1, key(1), at(2))
+        other = KeyClaim(2, key(1), at(3))
+        await owners(registry, first, other)
+        await registry.release_keys([second, second, KeyClaim(2, key(1), at(1))])
+        assert await owners(registry, second, KeyClaim(2, key(1), at(9))) == [at(1), at(3)]
+        await registry.release_keys([second, first, first])
+        assert await owners(registry, second, KeyClaim(2, key(1), at(9))) == [at(2), at(3)]
+
+    async def test_two_release_the_same_at_once(self, registry: SqlRegistry, settings: Settings) -> None:
+        claims = [KeyClaim(1, str(uuid.uuid4()), at(n)) for n in range(500)]
+        async with open_registry(settings) as other:
+            for _ in range(5):
+                await registry.claim_keys(claims)
+                await asyncio.gather(
+                    registry.release_keys(claims), other.release_keys(claims[::-1]), registry.claim_keys([])
+                )
+        assert await owners(registry, *(KeyClaim(1, one.event_id, at(7, inc=3)) for one in claims)) == [
+            at(7, inc=3)
+        ] * len(claims)
 
     async def test_a_replay_takes_the_claim_over_once(self, registry: SqlRegistry) -> None:
         dead = KeyClaim(1, key(1), at(1))

@@ -10,9 +10,10 @@ from schemas.tenants import Tenant, TenantRef, TenantSettings
 from stores.registry import EntryRefused, SqlRegistry, open_registry
 from stores.registry.demo import SECRETS, has_demo, seed_demo
 from stores.registry.tokens import secret_sha256
+from tests.contract.deliveries_contract import DeliveryContract
 from tests.contract.erasures_contract import ErasureContract
 from tests.contract.event_keys_contract import EventKeyContract
-from tests.contract.filters_contract import DeliveryContract, FilterContract
+from tests.contract.filters_contract import FilterContract
 from tests.contract.segments_contract import SegmentContract
 
 UUID = "7f0f3c0e-0d0c-4a3e-9b1a-5a5f0c1d2e3f"

@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,27 @@ from schemas.topics import ALL
 from stores.registry import Erasure, open_registry
 from stores.registry.tables import metadata
 from stores.warehouse import open_warehouse
-from tests.flow.whole import Whole
+from tests.flow.whole import REDO, Whole
 
 TABLES = (*LANDING, "customer_fields", "person_overrides")
 EVERYTHING = 2**60
 
+STORE = "/v2.2/stores/dev-store/events/bulk"
+ANN = {"id": "cust-ann", "email": "ann@example.com", "phoneNumber": "+525512345678"}
+ANNS = ("cust-ann", "ann@example.com", "+525512345678", "Ann's Street")
+JOANN = {"id": "cust-joann", "email": "joann@example.com"}
+
 _context = multiprocessing.get_context("forkserver")
+
+
+def event(customer: Mapping[str, Any], name: str = "Profile Updated", **more: Any) -> dict[str, Any]:
+    return {"eventName": name, "customer": dict(customer), **more}
+
+
+async def send(whole: Whole, *events: Mapping[str, Any], request_id: str = "") -> None:
+    headers = REDO | ({"X-Request-Id": request_id} if request_id else {})
+    answer = await whole.send(STORE, {"events": events}, headers)
+    assert answer.status_code == 202, answer.text
 
 
 def eraser_of(whole: Whole, *, settle_s: float = 0, lease_ms: int = 60_000) -> Eraser:

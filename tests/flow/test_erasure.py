@@ -1,7 +1,7 @@
 """A person is erased over the whole way: every row goes, the books balance, nobody else loses anything."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,23 @@ from bus.base import Record
 from schemas.envelope import decode_envelope
 from schemas.topics import DEAD, RAW, Partition
 from tests.embedded_clickhouse import EmbeddedClickHouse
-from tests.flow.erasing import TABLES, eraser_of, erasure, everything, finish, forget_log, naming, request
-from tests.flow.whole import REDO, RELO, Whole, open_whole
-
-STORE = "/v2.2/stores/dev-store/events/bulk"
-ANN = {"id": "cust-ann", "email": "ann@example.com", "phoneNumber": "+525512345678"}
-ANNS = ("cust-ann", "ann@example.com", "+525512345678", "Ann's Street")
-JOANN = {"id": "cust-joann", "email": "joann@example.com"}
+from tests.flow.erasing import (
+    ANN,
+    ANNS,
+    JOANN,
+    TABLES,
+    eraser_of,
+    erasure,
+    event,
+    everything,
+    finish,
+    forget_log,
+    naming,
+    request,
+    send,
+)
+from tests.flow.webhooks import add, sending, until
+from tests.flow.whole import RELO, Whole, open_whole
 
 
 @pytest.fixture
@@ -26,29 +36,22 @@ async def whole(clickhouse: EmbeddedClickHouse, tmp_path: Path) -> AsyncIterator
         yield opened
 
 
-def event(customer: Mapping[str, Any], name: str = "Profile Updated", **more: Any) -> dict[str, Any]:
-    return {"eventName": name, "customer": dict(customer), **more}
-
-
-async def send(whole: Whole, *events: Mapping[str, Any], request_id: str = "") -> None:
-    headers = REDO | ({"X-Request-Id": request_id} if request_id else {})
-    answer = await whole.send(STORE, {"events": events}, headers)
-    assert answer.status_code == 202, answer.text
-
-
 async def visit(whole: Whole, device: str, **props: Any) -> None:
     given = {"t": "install", "ts": 1_775_000_000_000, "cid": 3, "did": device, "props": props}
     answer = await whole.send("/ingest/batch", {"events": [given]}, RELO)
     assert answer.json()["accepted"] == 1, answer.text
 
 
-async def test_a_customer_is_gone_from_every_table(whole: Whole) -> None:
+async def test_a_customer_is_gone_from_every_table(whole: Whole, unused_port: int) -> None:
     at_home = {"firstName": "Ann", "location": {"street1": "Ann's Street"}}
     await send(whole, event({**ANN, **at_home}), event({"email": " ANN@example.com"}, uniqueId="once"))
     await send(whole, event({"email": "ann@example.com"}, uniqueId="once"))
     await send(whole, event({"email": "joann@example.com", "id": "cust-joann"}))
     await send(whole, {"eventName": "", "customer": ANN}, {"eventName": "", "customer": JOANN})
-    await whole.settle()
+    await add(whole, {"event": None}, f"http://127.0.0.1:{unused_port}/")
+    async with sending(whole):
+        await whole.settle()
+        await until(whole.use.registry, 3, "waiting")
     assert len(await whole.query("SELECT 1 FROM events")) == 3
     assert len(await whole.query("SELECT 1 FROM quarantine")) == 2
     before = await whole.books()
@@ -59,14 +62,21 @@ async def test_a_customer_is_gone_from_every_table(whole: Whole) -> None:
     assert certificate.progress.found == {
         "events": 2,
         "quarantine": 1,
+        "deliveries": 2,
         "customer_patches": 2,
         "customer_fields": 6,
     }
     assert certificate.progress.erased == {"events.raw": 2, "events.rejected": 1}
+    assert certificate.progress.deliveries == 2
     assert (certificate.subject, len(certificate.digests)) == (None, 3)
     assert await naming(whole, ANNS) == []
     rows = await everything(whole)
-    assert sum("joann@example.com" in row for row in rows) >= 4  # event, patch, letter, profile, link
+    assert sum("joann@example.com" in row for row in rows) >= 5  # event, patch, letter, profile, link, match
+    kept = [row for row in rows if row.startswith("registry deliveries")]
+    assert [("joann@example.com" in row, erasure_id in row) for row in sorted(kept, key=len)] == [
+        *((False, True), (False, True)),
+        (True, False),
+    ]
     [erased] = await whole.query("SELECT countIf(outcome = 'erased') AS rows FROM outcomes")
     assert erased["rows"] == 3
     after = await whole.books()
@@ -244,39 +254,15 @@ async def test_another_tenant_and_another_store_keep_what_they_have(whole: Whole
     assert len(await whole.query("SELECT 1 FROM events")) == 2
 
 
-async def test_an_export_is_all_that_there_is(whole: Whole, tmp_path: Path) -> None:
-    await send(whole, event({**ANN, "firstName": "Ann"}), event(ANN, uniqueId="u"), event(JOANN))
-    await send(whole, event(ANN, uniqueId="u"), {"eventName": "", "customer": ANN})
-    await whole.settle()
-    file = tmp_path / "ann.jsonl"
-    status, told, _ = await whole.penstock("person", "export", "1", "id", "cust-ann", "-o", str(file))
-    assert (status, told) == (0, [])
-    assert file.stat().st_mode & 0o777 == 0o600
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line["part"] for line in lines] == [
-        "person",
-        "profile",
-        "event",
-        "event",
-        "outcome",
-        "quarantine",
-    ]
-    person, profile, first, *_ = lines
-    assert {each["value"] for each in person["identifiers"]} == set(ANN.values())
-    assert profile["fields"]["firstName"] == "Ann"
-    assert json.loads(first["raw"])["customer"]["firstName"] == "Ann"
-    assert not any("joann" in json.dumps(line) for line in lines)
-    _, streamed, _ = await whole.penstock("person", "export", "1", "id", "cust-ann")
-    assert streamed == lines
-
-
 async def test_a_second_request_and_an_unknown_person_are_refused(whole: Whole) -> None:
     status, _, errors = await whole.penstock("person", "erase", "1", "email", "nobody@example.com", "--yes")
     assert (status, "nothing is known" in errors) == (1, True)
     await send(whole, event(ANN))
     await whole.settle()
-    status, [found], _ = await whole.penstock("person", "erase", "1", "id", "cust-ann", "--dry-run")
+    status, [found], errors = await whole.penstock("person", "erase", "1", "id", "cust-ann", "--dry-run")
     assert (status, found["found"]["events"]) == (0, 1)
+    for table in ("events", "quarantine", "deliveries"):
+        assert f"penstock: searching {table}\n" in errors
     assert await whole.use.registry.open_erasures() == []
     erasure_id = await request(whole, "1", "id", "cust-ann")
     status, _, errors = await whole.penstock("person", "erase", "1", "phone", "+525512345678", "--yes")

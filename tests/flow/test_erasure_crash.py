@@ -11,8 +11,20 @@ from console.erasure.crash import POINTS
 from stores.base import StoreUnavailable
 from stores.registry import LeaseLost
 from tests.embedded_clickhouse import EmbeddedClickHouse
-from tests.flow.erasing import TABLES, eraser_of, erasure, forget_log, naming, request, start
-from tests.flow.test_erasure import ANN, ANNS, JOANN, event, send
+from tests.flow.erasing import (
+    ANN,
+    ANNS,
+    JOANN,
+    TABLES,
+    eraser_of,
+    erasure,
+    event,
+    forget_log,
+    naming,
+    request,
+    send,
+    start,
+)
 from tests.flow.whole import Whole, open_whole
 
 EVENTS = 7

@@ -8,8 +8,19 @@ import pytest
 
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.flow import person_child
-from tests.flow.erasing import TABLES, eraser_of, erasure, forget_log, naming, request
-from tests.flow.test_erasure import ANN, ANNS, JOANN, event, send
+from tests.flow.erasing import (
+    ANN,
+    ANNS,
+    JOANN,
+    TABLES,
+    eraser_of,
+    erasure,
+    event,
+    forget_log,
+    naming,
+    request,
+    send,
+)
 from tests.flow.whole import Whole, open_whole
 from tests.flow.worker_child import ended
 

@@ -1,11 +1,10 @@
 """Which of an event's identifiers name somebody, and which of those may be linked with others."""
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from dialects import identifiers
 from dialects.phones import normal
-from schemas.event import Event
 from schemas.persons import Identifier, customer_scope, identifier
 
 PLACEHOLDERS = frozenset({"null", "undefined", "0", "guest", "anonymous", "test", "unknown"})
@@ -15,6 +14,25 @@ LINKED_CHARACTERS_MIN = 3
 """Shorter ones name somebody, but are too likely to be a counter or a default to be linked."""
 
 _ZEROS = re.compile(r"\{?0{8}-?0{4}-?0{4}-?0{4}-?0{12}\}?")
+
+
+class Named(Protocol):
+    """Whatever says who is behind it: an event, or what a match says of one."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def anonymous_id(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def phone(self) -> str: ...
 
 
 class Given(NamedTuple):
@@ -29,7 +47,7 @@ class Given(NamedTuple):
     names: tuple[Identifier, ...]
 
 
-def given(event: Event, phone: str) -> Given:
+def given(event: Named, phone: str) -> Given:
     """Read an event's identifiers; `phone` is its number as `normal` gives it."""
     tenant_id, device = event.tenant_id, event.anonymous_id
     scope = event.dialect if device else customer_scope(event.dialect, event.source)
@@ -61,6 +79,6 @@ def may_link(value: str) -> bool:
     return len(value.strip()) >= LINKED_CHARACTERS_MIN
 
 
-def phone_of(event: Event) -> tuple[str, bool]:
+def phone_of(event: Named) -> tuple[str, bool]:
     """Return the event's phone in E.164 ("" where it is none), and whether it is a likely number."""
     return normal(event.phone) if event.phone else ("", True)

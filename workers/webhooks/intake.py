@@ -20,7 +20,9 @@ from workers import metrics
 from workers.backoff import Backoff
 from workers.crash import crash_point
 from workers.gauges import Gauges
+from workers.stage import Unavailable
 from workers.webhooks.endpoints import Endpoints
+from workers.webhooks.erased import Erased, NewMatch, told_of
 
 RECORDS_MAX = 1_000
 BYTES_MAX = 4 * 2**20
@@ -35,10 +37,18 @@ class Intake:
     """One member of the group. It is the `Owner` of its subscription; `took` tells that there is more."""
 
     def __init__(
-        self, bus: Bus, registry: SqlRegistry, stop: asyncio.Event, took: asyncio.Event, breakers: Endpoints
+        self,
+        bus: Bus,
+        registry: SqlRegistry,
+        stop: asyncio.Event,
+        took: asyncio.Event,
+        breakers: Endpoints,
+        *,
+        fresh_s: float,
     ) -> None:
         self._bus = bus
         self._registry = registry
+        self._erased = Erased(registry, fresh_s=fresh_s)
         self._stop = stop
         self._took = took
         self.breakers = breakers
@@ -79,19 +89,20 @@ class Intake:
         batches = [batch for batch in batches if batch.claim.partition in self._owned]
         if batches:
             for batch in batches:
-                if not await self._enter(subscription, list(_deliveries(batch.records))):
+                if not await self._enter(subscription, list(_matches(batch.records))):
                     return  # stopping: what is in hand is taken again
             crash_point("after_deliveries")
             await self._commit(subscription, [Mark(batch.claim, batch.end) for batch in batches])
         await self._gauges.show(subscription, self._owned, ())
 
-    async def _enter(self, subscription: Subscription, deliveries: Sequence[NewDelivery]) -> bool:
+    async def _enter(self, subscription: Subscription, matches: Sequence[NewMatch]) -> bool:
         """Enter what is to be sent; waits for the registry, as a member of the group, until the stop."""
         backoff = Backoff()
         while not self._stop.is_set():
             try:
+                deliveries = await self._erased.noted(matches)
                 taken = await self._registry.take_deliveries(deliveries, keep_trying_ms=KEEP_TRYING_MS)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, Unavailable) as error:
                 log.warning("trying again: %s", error)
                 metrics.RETRIES.labels(NAME, "registry").inc()
                 await self._stay(subscription, backoff)
@@ -154,14 +165,15 @@ def start_of(claim: Claim) -> int:
     return claim.log_start
 
 
-def _deliveries(records: Sequence[Taken]) -> Iterator[NewDelivery]:
+def _matches(records: Sequence[Taken]) -> Iterator[NewMatch]:
     """Read the matches that may be sent; what is no match is passed over, and the log says so."""
     for record in records:
         try:
             match = decode_match(record.value)
+            told = told_of(match)
         except (ValueError, RecursionError) as error:
             log.error("offset %d of %s is no match: %s", record.offset, MATCHED, type(error).__name__)
             continue
         ids = parse_uuid(match.id), parse_uuid(match.filter.id)
         if ids[0] and ids[1] and match.third_parties:
-            yield NewDelivery(ids[0], ids[1], record.value.decode())
+            yield NewMatch(told, NewDelivery(ids[0], ids[1], record.value.decode()))

@@ -39,7 +39,7 @@ async def serve_webhooks(
     """Take matches and send them, with the admin port on `sock`, until `stop` is set."""
     took, endpoints = asyncio.Event(), Endpoints()
     async with Sender(private_allowed=settings.webhook_private_addresses) as sender:
-        intake = Intake(bus, registry, stop, took, endpoints)
+        intake = Intake(bus, registry, stop, took, endpoints, fresh_s=settings.registry_cache_s)
         keep_ms = settings.webhook_days * DAY_MS
         dispatcher = Dispatcher(registry, sender, endpoints, stop=stop, took=took, keep_ms=keep_ms)
         host, port = sock.getsockname()[:2]

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from msgspec import structs
 
-from console.erasure.naming import Naming, scope_of
+from console.erasure.naming import Naming, Told, scope_of
 from schemas.erasures import Subject, digest
 from schemas.persons import Identifier, Kind, identifier
 
@@ -54,6 +55,46 @@ def test_an_event_names_by_its_customer(customer: dict[str, object]) -> None:
 )
 def test_an_event_that_only_looks_like_it_names_nobody(event: object) -> None:
     assert not ANN.in_event(json.dumps(event))
+
+
+def told(**event: object) -> Told:
+    given = {"dialect": "redo", "source": "store-1", "person_id": None} | event
+    texts = dict.fromkeys(("subject", "user_id", "anonymous_id", "email", "phone"), "")
+    return Told(**(texts | given))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"user_id": "7"},
+        {"email": "ann@example.com"},
+        {"phone": "+44 20 7946 0000"},
+        {"subject": "ann@example.com"},
+        {"subject": "7"},
+        {"user_id": "8", "email": "Ann@example.com"},
+        {"person_id": "a-person", "dialect": "relo"},
+    ],
+)
+def test_a_match_is_of_who_is_behind_its_event(event: dict[str, object]) -> None:
+    named = Naming(structs.replace(ANN._subject, person_ids=("a-person",)))
+    assert named.in_match(told(**event))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"user_id": "77"},
+        {"email": "joann@example.com"},
+        {"email": "7"},
+        {"anonymous_id": "7", "dialect": "relo"},
+        {"email": "ann@example.com", "source": "store-2"},
+        {"email": "ann@example.com", "dialect": "relo"},
+        {"person_id": "another"},
+    ],
+)
+def test_a_match_of_somebody_else(event: dict[str, object]) -> None:
+    assert not Naming(structs.replace(ANN._subject, person_ids=("a-person",))).in_match(told(**event))
 
 
 def test_an_event_may_mention_somebody_without_being_about_them() -> None:

@@ -15,6 +15,7 @@ from stores.base import StoreUnavailable
 from stores.registry import Suppression
 from tests.contract.person_events import TENANT, customer, event, visit
 from workers import suppressed
+from workers.persons import digests
 from workers.pipelines.events import STAGES
 from workers.stage import KEEP, Drop, Unavailable
 from workers.stages.suppress import Suppress
@@ -152,6 +153,47 @@ async def test_more_than_are_kept_are_asked_for(monkeypatch: pytest.MonkeyPatch)
     registry.down = True
     with pytest.raises(Unavailable):
         await one.judge(events)
+
+
+async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long identifiers are judged like any other, and not kept; of short ones the last are."""
+    monkeypatch.setattr(digests, "ENTRIES_MAX", 10)
+    registry = Registry()
+    long = "x" * 32_768
+    registry.change(named("id", long))
+    registry.change(named("id", "cust-1"))
+    one = stage(registry, fresh_s=3600)
+    remembered = one._suppressed._digests._known
+    assert await one.judge([customer(1, id=long), customer(2, id=long + "y")] * 2) == [DROP, KEEP] * 2
+    assert len(remembered) == 0
+    for _ in range(2):
+        judged = await one.judge([customer(n, id=f"cust-{n}") for n in range(100)])
+        assert [place for place, verdict in enumerate(judged) if verdict == DROP] == [1]
+    assert 5 <= len(remembered) <= 10
+
+
+async def test_what_is_remembered_of_one_is_not_said_of_another() -> None:
+    registry = Registry()
+    registry.change(named("id", "cust-1"))
+    one = stage(registry, fresh_s=3600)
+    given = [
+        customer(1, id="cust-1"),
+        customer(1, id="cust-1", source="store-2"),
+        customer(1, email="cust-1"),
+        customer(1, id="cust-1", tenant_id=TENANT + 1),
+        visit(1, "cust-1"),
+    ]
+    for _ in range(2):
+        assert await one.judge(given) == [DROP, KEEP, KEEP, KEEP, KEEP]
+
+
+async def test_who_is_suppressed_later_is_dropped_although_remembered() -> None:
+    registry = Registry()
+    registry.change(named("id", "cust-2"))
+    one = stage(registry)
+    assert await one.judge([customer(1, id="cust-1")]) == [KEEP]
+    registry.change(named("id", "cust-1"))
+    assert await one.judge([customer(1, id="cust-1")]) == [DROP]
 
 
 def test_it_stands_where_nothing_has_been_learnt() -> None:

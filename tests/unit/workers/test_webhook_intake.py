@@ -6,14 +6,16 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, json, structs
 
 from bus.base import Claim, Record
 from bus.memory import MemoryBus, MemoryLog
+from schemas.erasures import digest
 from schemas.matches import FilterName, Match, encode_match
+from schemas.persons import identifier
 from schemas.topics import MATCHED, READERS, Partition
 from stores.base import StoreUnavailable
-from stores.registry import NewDelivery
+from stores.registry import NewDelivery, Suppression
 from workers import backoff
 from workers.webhooks.endpoints import Endpoints
 from workers.webhooks.intake import Intake, start_of
@@ -25,6 +27,11 @@ class Registry:
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
         self.taken: dict[str, NewDelivery] = {}
+
+        self.suppressed: list[Suppression] = []
+
+    async def suppressions_after(self, seq: int, rows_max: int) -> Sequence[Suppression]:
+        return self.suppressed[seq : seq + rows_max]
 
     async def take_deliveries(self, batch: Sequence[NewDelivery], *, keep_trying_ms: int) -> int:
         if self.failures:
@@ -54,7 +61,7 @@ def record(told: Match) -> Record:
 @asynccontextmanager
 async def taking(log: MemoryLog, registry: Registry) -> AsyncIterator[Intake]:
     stop, took = asyncio.Event(), asyncio.Event()
-    intake = Intake(MemoryBus(log), registry, stop, took, Endpoints())  # type: ignore[arg-type]
+    intake = Intake(MemoryBus(log), registry, stop, took, Endpoints(), fresh_s=0)  # type: ignore[arg-type]
     running = asyncio.create_task(intake.run())
     try:
         async with asyncio.timeout(20):
@@ -107,6 +114,24 @@ async def test_nothing_is_committed_before_it_is_entered(
     async with taking(log, up):
         await committed(log)
     assert set(up.taken) == {one.id for one in told}
+
+
+async def test_who_was_erased_meanwhile_is_only_noted(log: MemoryLog) -> None:
+    """The topic was not read for a while: what it has of an erased person is never sent."""
+
+    def told(tenant_id: int, email: str) -> Match:
+        event = {"event_id": "e", "dialect": "redo", "source": "store-1", "email": email, "properties": {}}
+        return structs.replace(match(), tenant_id=tenant_id, event=Raw(json.encode(event)))
+
+    ann, joann, theirs = told(1, "ann@a.example"), told(1, "joann@a.example"), told(2, "ann@a.example")
+    registry = Registry()
+    named = identifier(1, "redo/store-1", "email", "ann@a.example")
+    registry.suppressed = [Suppression(1, 1, digest(named), True)]
+    await MemoryBus(log).publish(MATCHED, [record(one) for one in (ann, joann, theirs)])
+    async with taking(log, registry):
+        await committed(log)
+    assert {id for id, one in registry.taken.items() if one.suppressed} == {ann.id}
+    assert set(registry.taken) == {ann.id, joann.id, theirs.id}
 
 
 @pytest.mark.parametrize(("committed_at", "start"), [(None, 5), (5, 5), (7, 7), (9, 9), (3, 5), (10, 5)])
