@@ -11,14 +11,15 @@ KEY_BYTES_MAX: Final = 256
 INT_DIGITS_MIN: Final = 19
 """An integer outside int64 has at least so many digits."""
 
-EXPONENTS_MAX: Final = 1_000
-"""A text with more that look like one is not worth the search."""
+FINDS_MAX: Final = 1_000
+"""A text with more places that look like a number out of range is not worth the search."""
 
 # Digits (and the plus of an exponent) become 0, what may follow a number a comma, and E becomes e.
 _NUMBERS = bytes.maketrans(b"123456789+E}] \t\r\n", b"0000000000e,,,,,,")
-_LONG_NUMBER = b"0" * INT_DIGITS_MIN
+_LONG_NUMBER = b"0" * INT_DIGITS_MIN  # so many digits stand in some ids, too
 _LARGE_EXPONENT = b"0e000"  # 1e100 or 1e+10; so does the id 91e123bc begin, which is none
 _ENDS = frozenset({b",", b""})
+_ENDS_OF_DIGITS = _ENDS | {b".", b"e"}
 
 
 def is_clean(text: bytes) -> bool:
@@ -26,18 +27,22 @@ def is_clean(text: bytes) -> bool:
     if b"\\" in text and (b"\\u0000" in text or b'\\":' in text):
         return False
     numbers = text.translate(_NUMBERS)
-    return _LONG_NUMBER not in numbers and _has_no_large_exponent(numbers) and _has_no_long_key(text)
+    return (
+        _ends_in_a_string(numbers, _LONG_NUMBER, _ENDS_OF_DIGITS)
+        and _ends_in_a_string(numbers, _LARGE_EXPONENT, _ENDS)
+        and _has_no_long_key(text)
+    )
 
 
-def _has_no_large_exponent(numbers: bytes) -> bool:
-    """Look behind the digits of everything that may be an exponent of three digits or more."""
+def _ends_in_a_string(numbers: bytes, begin: bytes, ends: frozenset[bytes]) -> bool:
+    """Tell whether everything that begins as a number out of range goes on, after its digits, as none can."""
     at = 0
-    for _ in range(EXPONENTS_MAX):
-        at = numbers.find(_LARGE_EXPONENT, at)
+    for _ in range(FINDS_MAX):
+        at = numbers.find(begin, at)
         if at < 0:
             return True
-        at += len(_LARGE_EXPONENT)
-        if numbers[at : at + INT_DIGITS_MIN].lstrip(b"0")[:1] in _ENDS:
+        at += len(begin)
+        if numbers[at : at + INT_DIGITS_MIN].lstrip(b"0")[:1] in ends:
             return False
     return False
 

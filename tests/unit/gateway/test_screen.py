@@ -24,6 +24,8 @@ texts = st.one_of(
     st.text(max_size=20),
     st.just("\0"),
     st.just("91e123bc-4e5678"),
+    st.integers(17, 60).map(lambda n: "7" * n),
+    st.integers(17, 60).map(lambda n: "o-" + "7" * n + "."),
     st.integers(0, 600).map(lambda n: "v" * n),
 )
 values = st.recursive(
@@ -48,7 +50,20 @@ def test_a_bad_value_is_seen_among_others(before: list[object], after: list[obje
     assert not is_clean(json.dumps([*before, planted, *after]).encode())
 
 
-@pytest.mark.parametrize("number", ["1e309", "-1E999", "1e+400", "1.5e0000999", "1" * 400 + "e0", "9" * 19])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1e309",
+        "-1E999",
+        "1e+400",
+        "1.5e0000999",
+        "1" * 400 + "e0",
+        "9" * 19,
+        "-" + "1" * 19,
+        "1" * 20 + ".5",
+        "1" * 40,
+    ],
+)
 @pytest.mark.parametrize("frame", ["%s", "[%s]", '{"a":%s}', '{"a":%s ,"b":1}', '{"a":\n%s\n}'])
 def test_numbers_out_of_range_are_seen(number: str, frame: str) -> None:
     assert not is_clean((frame % number).encode())
@@ -58,6 +73,7 @@ def test_numbers_out_of_range_are_seen(number: str, frame: str) -> None:
     "text",
     [
         b'{"id":"91e123bc-7dec-11d0-a765-00a0c91e6bf6","n":1.5e10,"ts":1710244800000}',
+        b'{"order_id":"o-1234567890123456789","cart":"12345678901234567890123"}',
         b'{"a":"\\"quoted\\"","b":"\\u00e9"}',
         b"[]",
         b"0",
