@@ -15,6 +15,7 @@ from bus.base import Batch, BusUnavailable, Fenced
 from stores.base import StoreUnavailable
 from workers import metrics
 from workers.backoff import Backoff
+from workers.buried import buried
 from workers.crash import crash_point
 from workers.intent import Intent, digest
 from workers.judging import Item, Judge, Judged, Reader, decode, pass_through, rows
@@ -126,7 +127,7 @@ class Worker(Generic[Item]):
     async def _judge(self, portion: Portion) -> Range | None:
         """Return the portion's range, or None if the worker is to stop while a stage has to wait."""
         lane, batch, intent = portion
-        judged = await self._walk(batch)
+        judged = await self._walk(batch, resumed=intent is not None)
         room = lane.breaker.room
         if judged is not None and intent is None and len(judged.dead) > room:
             # Too many dead: only up to the one that opens the breaker, the rest is tried later.
@@ -140,13 +141,14 @@ class Worker(Generic[Item]):
             log.error("%s: too many dead events; resting, one trial a minute", lane.claim.partition)
         return self._range(batch, judged, intent)
 
-    async def _walk(self, batch: Batch) -> Judged[Item] | None:
+    async def _walk(self, batch: Batch, *, resumed: bool = False) -> Judged[Item] | None:
         """Decode a batch and walk it through the stages, again and again while a dependency is down."""
         backoff = Backoff()
         while not self._stop.is_set():
             try:
                 with metrics.JUDGE_SECONDS.labels(self._pipeline.name).time():
-                    judged = decode(batch, self._pipeline.read)
+                    dead = await buried(batch, self._sink.bus, self._sink.warehouse) if resumed else {}
+                    judged = decode(batch, self._pipeline.read, dead)
                     for stage in self._pipeline.stages:
                         await pass_through(stage, judged)
                     return judged
