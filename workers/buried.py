@@ -14,6 +14,7 @@ from schemas.topics import DEAD, READERS, Partition
 from stores.base import QueryRefused, StoreUnavailable, Warehouse
 from workers.intent import Note, NoteUnreadable
 from workers.judging import Death
+from workers.replicas import Replicas
 from workers.stage import Dead, Unavailable
 
 READ_RECORDS = 100
@@ -29,7 +30,7 @@ GROUP BY src_ko
 assert f"FROM {QUARANTINE}\n" in _STORED
 
 
-async def buried(batch: Batch, bus: Bus, warehouse: Warehouse) -> dict[int, Death]:
+async def buried(batch: Batch, bus: Bus, warehouse: Warehouse, replicas: Replicas) -> dict[int, Death]:
     """Return the death of each offset of the batch whose letter is durable. Raises Unavailable.
 
     Letters that the quarantine worker has finished with are rows; the others are read from the topic. In
@@ -37,6 +38,7 @@ async def buried(batch: Batch, bus: Bus, warehouse: Warehouse) -> dict[int, Deat
     """
     try:
         found = await _in_the_topic(batch, bus)
+        await replicas.catch_up(QUARANTINE)
         return found | await _in_the_quarantine(batch, warehouse)
     except (BusUnavailable, StoreUnavailable, QueryRefused) as error:
         raise Unavailable(f"whether there are dead letters cannot be asked: {error}") from error

@@ -18,7 +18,7 @@ from workers.backoff import Backoff
 from workers.buried import buried
 from workers.crash import crash_point
 from workers.intent import Intent, digest
-from workers.judging import Item, Judge, Judged, Reader, decode, pass_through, rows
+from workers.judging import Death, Item, Judge, Judged, Reader, decode, pass_through, rows
 from workers.lane import Lane
 from workers.partitions import Limits, Partitions, Portion
 from workers.ranges import Range, times_of
@@ -147,7 +147,7 @@ class Worker(Generic[Item]):
         while not self._stop.is_set():
             try:
                 with metrics.JUDGE_SECONDS.labels(self._pipeline.name).time():
-                    dead = await buried(batch, self._sink.bus, self._sink.warehouse) if resumed else {}
+                    dead = await self._buried(batch) if resumed else {}
                     judged = decode(batch, self._pipeline.read, dead)
                     for stage in self._pipeline.stages:
                         await pass_through(stage, judged)
@@ -157,6 +157,10 @@ class Worker(Generic[Item]):
                 metrics.RETRIES.labels(self._pipeline.name, "stage").inc()
                 await self._partitions.hold(until=backoff.pause())
         return None
+
+    async def _buried(self, batch: Batch) -> dict[int, Death]:
+        sink = self._sink
+        return await buried(batch, sink.bus, sink.warehouse, sink.written.replicas)
 
     def _range(self, batch: Batch, judged: Judged[Item], intent: Intent | None) -> Range:
         patches = self._patches(judged)

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from schemas.topics import RAW
 from tests.chaos.check import judge, stored_marks
 from tests.chaos.marks import AckedMarks, Mark
 from tests.chaos.measured import WORKERS, Measured, seconds_until
@@ -105,11 +106,12 @@ async def without_clickhouse(bench: Measured, minutes: float) -> dict[str, Any]:
     ended = time.monotonic()
     answers = bench.load.since(began, ended)
     acked = sum(answer.status == 202 for answer in answers) * EVENTS
-    backlog = await bench.in_flight()
+    lines = [line for line in await bench.stack.ledger() if line["topic"] == RAW]
+    received = {line["partition"]: line["received"] for line in lines if line["received"]}
 
     async def drained() -> bool:
-        left = await bench.in_flight()
-        return left is not None and left < 2_000  # the load goes on: about two seconds of it
+        stored = bench.ends()
+        return bool(received) and all(stored.get(kp, -1) + 1 >= end for kp, end in received.items())
 
     drained_s = await seconds_until(drained, ended, SETTLE_S)
     watching.cancel()
@@ -118,7 +120,7 @@ async def without_clickhouse(bench: Measured, minutes: float) -> dict[str, Any]:
         "answers": summary(answers),
         "events_acked": acked,
         "health": health["clickhouse"],
-        "backlog": backlog,
+        "backlog": sum(line["in_flight"] for line in lines),
         "drained_s": drained_s,
         "worker_rss_mb_max": max(bench.rss_mb_max.values()),
     }

@@ -10,6 +10,7 @@ from bus.memory import MemoryBus, MemoryLog
 from schemas.envelope import decode_dead
 from schemas.rows import EVENTS, LANDING, OUTCOMES, QUARANTINE, columns, outcome_row, quarantine_row
 from schemas.topics import DEAD, RAW, Coordinates, Partition
+from stores.base import StoreUnavailable
 from stores.warehouse import ClickHouse
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.unit.workers.running import RECEIVED_AT, envelope, event_id, events_only
@@ -20,6 +21,7 @@ from workers.letters import dead_letter
 from workers.pipelines.events import read_event
 from workers.ranges import Range
 from workers.recovery import Tail, Written
+from workers.replicas import Replicas
 from workers.sink import Sink
 from workers.stage import Dead
 
@@ -130,7 +132,7 @@ async def test_a_letter_that_is_a_row_by_now_is_known(clickhouse: EmbeddedClickH
             await warehouse.insert(LANDING[QUARANTINE], block, token=f"{place}", query_id=f"letter-{place}")
         batch = Batch(range_of(6, count=10).claim, [Taken(n, b"k", envelope(n)) for n in range(10)])
         bus = MemoryBus(MemoryLog(partitions=1, inc=1))
-        assert await buried(batch, bus, warehouse) == {3: death}
+        assert await buried(batch, bus, warehouse, Replicas(warehouse, "")) == {3: death}
 
 
 async def test_the_end_of_the_rows_is_found(clickhouse: EmbeddedClickHouse, database: str) -> None:
@@ -143,3 +145,10 @@ async def test_the_end_of_the_rows_is_found(clickhouse: EmbeddedClickHouse, data
         begun = range_of(5, start=COUNT, count=10)
         await insert(warehouse, begun, [COUNT, COUNT + 1], "begun")
         assert await written.tail(first.claim) == Tail(COUNT, COUNT + 1, event_id(5 * COUNT + 1))
+
+
+async def test_the_engine_knows_the_words_for_replicas(clickhouse: EmbeddedClickHouse, database: str) -> None:
+    """No replicas can be made here: that it understands what is asked is all that can be shown."""
+    async with clickhouse.warehouse(database) as warehouse:
+        with pytest.raises(StoreUnavailable, match="not replicated"):
+            await Replicas(warehouse, "main").catch_up(EVENTS)

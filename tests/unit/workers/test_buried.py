@@ -19,6 +19,7 @@ from workers.buried import buried
 from workers.intent import Note
 from workers.judging import Death
 from workers.letters import dead_letter
+from workers.replicas import Replicas
 from workers.stage import Dead, Unavailable
 
 DEATH = Dead("planted", "it is bad", "/a")
@@ -93,7 +94,10 @@ class Rows(Recorder):
 
 
 async def found(log: MemoryLog, rows: Rows) -> dict[int, str]:
-    return {ko: death.dead.code for ko, death in (await buried(batch(), MemoryBus(log), rows)).items()}
+    return {
+        ko: death.dead.code
+        for ko, death in (await buried(batch(), MemoryBus(log), rows, Replicas(rows, ""))).items()
+    }
 
 
 async def test_only_letters_of_this_range_count() -> None:
@@ -131,7 +135,7 @@ async def test_without_an_answer_nothing_is_judged(error: Exception) -> None:
     rows = Rows()
     rows.error = error
     with pytest.raises(Unavailable):
-        await buried(batch(), MemoryBus(MemoryLog(partitions=1, inc=1)), rows)
+        await buried(batch(), MemoryBus(MemoryLog(partitions=1, inc=1)), rows, Replicas(rows, ""))
 
 
 async def test_a_worker_waits_for_the_answer() -> None:
