@@ -180,8 +180,8 @@ def stored_keyed(bench: Measured) -> int:
     return int(number)
 
 
-async def measure(bench: Measured, minutes: float) -> dict[str, Any]:
-    """Take all measures, one after another."""
+async def measure(bench: Measured, minutes: float, only: str) -> dict[str, Any]:
+    """Take the measures whose name begins with `only`, one after another."""
     figures: dict[str, Any] = {}
     steps: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {
         "worker_killed": lambda: moved_on(bench, WORKERS[0], signal.SIGKILL),
@@ -193,13 +193,15 @@ async def measure(bench: Measured, minutes: float) -> dict[str, Any]:
         "clickhouse_cut": lambda: without_clickhouse(bench, minutes),
     }
     for name, step in steps.items():
+        if not name.startswith(only):
+            continue
         figures[name] = await step() | {"load_average": round(os.getloadavg()[0], 1)}
         print(name, json.dumps(figures[name]), flush=True)
         await asyncio.sleep(15)  # until all partitions have an owner again
     return figures
 
 
-async def run(minutes: float, var: Path) -> None:
+async def run(minutes: float, only: str, var: Path) -> None:
     """Start the stack, measure, check the books, stop."""
     stack = Stack(var)
     await stack.start()
@@ -209,7 +211,7 @@ async def run(minutes: float, var: Path) -> None:
     try:
         await asyncio.sleep(10)
         bench = Measured(stack, load)
-        figures = await measure(bench, minutes)
+        figures = await measure(bench, minutes, only)
         load.stop()
         await driving
 
@@ -236,10 +238,11 @@ def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clickhouse-minutes", type=float, default=5.0)
+    parser.add_argument("--only", default="", help="what the names of the measures begin with")
     parser.add_argument("--var", type=Path, default=None, help="state directory; default: a new one")
     options = parser.parse_args()
     var = options.var or Path(mkdtemp(prefix="penstock-measures-"))
-    asyncio.run(run(options.clickhouse_minutes, var))
+    asyncio.run(run(options.clickhouse_minutes, options.only, var))
 
 
 if __name__ == "__main__":
