@@ -42,9 +42,13 @@ class Measured:
         return dict(self.client.execute("SELECT kp, max(ko) FROM events GROUP BY kp"))
 
     async def partitions(self, worker: str) -> set[int]:
-        """Return the partitions that a worker owns."""
-        async with httpx.AsyncClient(timeout=5) as client:
-            reply = await client.get(f"http://127.0.0.1:{self.ports['admin'][worker]}/health")
+        """Return the partitions that a worker owns; none while it does not answer."""
+        url = f"http://127.0.0.1:{self.ports['admin'][worker]}/health"
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                reply = await client.get(url)
+        except httpx.HTTPError:
+            return set()
         return {int(name.rpartition("/")[2]) for name in reply.json()["partitions"]}
 
     async def shared_out(self, worker: str) -> set[int]:

@@ -34,7 +34,7 @@ def summary(answers: Iterable[Answer]) -> dict[str, int]:
 
 
 async def moved_on(bench: Measured, worker: str, number: signal.Signals) -> dict[str, Any]:
-    """Signal a worker, and return when each of its partitions has rows again that were not there then."""
+    """Signal a worker, and return when its partitions have an owner again, and rows that were not there then."""
     owned = await bench.shared_out(worker)
     pid = bench.pid(worker)
     os.kill(pid, number)
@@ -42,14 +42,19 @@ async def moved_on(bench: Measured, worker: str, number: signal.Signals) -> dict
     await asyncio.sleep(1)  # what was on its way to ClickHouse may still arrive
     before = bench.ends()
 
+    async def all_owned() -> bool:
+        others = [name for name in WORKERS if number == signal.SIGKILL or name != worker]
+        return owned <= set().union(*[await bench.partitions(name) for name in others])
+
     async def all_moved() -> bool:
         ends = bench.ends()
         return all(ends.get(kp, -1) > before.get(kp, -1) for kp in owned)
 
+    owned_s = await seconds_until(all_owned, began)
     moved_s = await seconds_until(all_moved, began)
     if number == signal.SIGSTOP:
         os.kill(pid, signal.SIGCONT)
-    return {"partitions": len(owned), "moved_on_s": moved_s}
+    return {"partitions": len(owned), "owned_s": owned_s, "rows_of_all_s": moved_s}
 
 
 async def without_kafka(
