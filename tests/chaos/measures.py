@@ -34,7 +34,7 @@ def summary(answers: Iterable[Answer]) -> dict[str, int]:
 
 
 async def moved_on(bench: Measured, worker: str, number: signal.Signals) -> dict[str, Any]:
-    """Signal a worker, and return when its partitions have an owner again, and rows that were not there then."""
+    """Signal a worker, and return when its partitions have an owner again, and each of them new rows."""
     owned = await bench.shared_out(worker)
     pid = bench.pid(worker)
     os.kill(pid, number)
