@@ -18,6 +18,7 @@ from cli.group import NAMES
 from console.errors import MESSAGES
 from gateway.errors import REASONS
 from schemas.settings import CRASH_AT, PARENT_FD, PREFIX, Settings
+from workers.crash import POINTS
 
 ROOT = Path(__file__).parents[1]
 REFUSALS = {"Refused", "Problem", "Reason", "Dead", "EnvelopeError", "ApiError"}
@@ -153,6 +154,21 @@ def test_links_lead_somewhere() -> None:
         if not target.startswith(("http://", "https://"))
     ]
     assert [(str(path), target) for path, target in links if not (path.parent / target).exists()] == []
+
+
+def test_tests_that_are_named_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)?(?:::(test_\w+))?`", page("docs/reliability.md"))
+    found, file = 0, ""
+    for path, name in named:
+        file = path or file
+        text = (ROOT / file).read_text("utf-8") if path or name else ""
+        assert not name or f"def {name}(" in text, f"{file} has no {name}"
+        found += bool(path or name)
+    assert found > 40
+
+
+def test_crash_points_are_described() -> None:
+    assert set(POINTS) <= quoted("docs/reliability.md")
 
 
 def test_the_readme_says_what_make_run_prints() -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from schemas.rows import EVENTS
 from schemas.topics import Coordinates
 from stores.base import QueryRefused, StoreUnavailable, Warehouse
 from workers.attempts import SKEW_MS, WINDOW_MS, Seen
+from workers.replicas import Replicas
 
 REQUESTS_MAX = 100_000
 """Of one partition. More requests in a window are not listed; then every event is asked for by its id."""
@@ -40,8 +42,9 @@ WHERE tenant_id IN %(tenants)s AND event_id IN %(ids)s
 class Earlier:
     """Questions to the warehouse. All raise StoreUnavailable."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: Warehouse, cluster: str = "") -> None:
         self._warehouse = warehouse
+        self._replicas = Replicas(warehouse, cluster)
 
     async def requests(self, before: Coordinates, received_ms: int) -> frozenset[bytes] | None:
         """Return the requests stored below an offset within the window, or None if they are too many."""
@@ -76,6 +79,7 @@ class Earlier:
         return rows
 
     async def _query(self, sql: str, params: Mapping[str, object]) -> list[dict[str, Any]]:
+        await self._replicas.catch_up(EVENTS)
         try:
             return await self._warehouse.query(sql, params)
         except QueryRefused as error:

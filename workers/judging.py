@@ -4,7 +4,7 @@ Whatever fails here fails one record. Only `Unavailable` leaves this file: then 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from bus.base import Batch, Taken
@@ -84,12 +84,15 @@ class Judged(Generic[Item]):
                     self.ended[offset] = (item, verdict)
 
 
-def decode(batch: Batch, read: Reader[Item]) -> Judged[Item]:
-    """Read every record; those that cannot be read are dead."""
+def decode(batch: Batch, read: Reader[Item], buried: Mapping[int, Death]) -> Judged[Item]:
+    """Read every record; those that cannot be read are dead, and so are the `buried` ones."""
     judged: Judged[Item] = Judged()
     inc, topic, kp = batch.claim.inc, batch.claim.partition.topic, batch.claim.partition.index
     for record in batch.records:
         offset = record.offset
+        if offset in buried:
+            judged.dead[offset] = buried[offset]
+            continue
         try:
             item = read(record, Coordinates(inc, topic, kp, offset))
         except Unreadable as why:

@@ -15,9 +15,10 @@ from bus.base import Batch, BusUnavailable, Fenced
 from stores.base import StoreUnavailable
 from workers import metrics
 from workers.backoff import Backoff
+from workers.buried import buried
 from workers.crash import crash_point
 from workers.intent import Intent, digest
-from workers.judging import Item, Judge, Judged, Reader, decode, pass_through, rows
+from workers.judging import Death, Item, Judge, Judged, Reader, decode, pass_through, rows
 from workers.lane import Lane
 from workers.matches import Matched
 from workers.partitions import Limits, Partitions, Portion
@@ -128,7 +129,7 @@ class Worker(Generic[Item]):
     async def _judge(self, portion: Portion) -> Range | None:
         """Return the portion's range, or None if the worker is to stop while a stage has to wait."""
         lane, batch, intent = portion
-        judged = await self._walk(batch)
+        judged = await self._walk(batch, resumed=intent is not None)
         room = lane.breaker.room
         if judged is not None and intent is None and len(judged.dead) > room:
             # Too many dead: only up to the one that opens the breaker, the rest is tried later.
@@ -142,13 +143,14 @@ class Worker(Generic[Item]):
             log.error("%s: too many dead events; resting, one trial a minute", lane.claim.partition)
         return self._range(batch, judged, intent)
 
-    async def _walk(self, batch: Batch) -> Judged[Item] | None:
+    async def _walk(self, batch: Batch, *, resumed: bool = False) -> Judged[Item] | None:
         """Decode a batch and walk it through the stages, again and again while a dependency is down."""
         backoff = Backoff()
         while not self._stop.is_set():
             try:
                 with metrics.JUDGE_SECONDS.labels(self._pipeline.name).time():
-                    judged = decode(batch, self._pipeline.read)
+                    dead = await self._buried(batch) if resumed else {}
+                    judged = decode(batch, self._pipeline.read, dead)
                     for stage in self._pipeline.stages:
                         await pass_through(stage, judged)
                     return judged
@@ -157,6 +159,10 @@ class Worker(Generic[Item]):
                 metrics.RETRIES.labels(self._pipeline.name, "stage").inc()
                 await self._partitions.hold(until=backoff.pause())
         return None
+
+    async def _buried(self, batch: Batch) -> dict[int, Death]:
+        sink = self._sink
+        return await buried(batch, sink.bus, sink.warehouse, sink.written.replicas)
 
     def _range(self, batch: Batch, judged: Judged[Item], intent: Intent | None) -> Range:
         patches = self._patches(judged)

@@ -7,9 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from bus.base import Claim
-from schemas.rows import BATCHES, OUTCOMES
+from schemas.rows import BATCHES, OUTCOMES, PATCHES
 from stores.base import QueryRefused, StoreUnavailable, Warehouse
 from workers.ranges import Range, query_prefix
+from workers.replicas import Replicas
 
 _OF_PARTITION = "topic = %(topic)s AND kp = %(kp)s AND inc = %(inc)s"
 # The bounds of received_at let the engine skip whole months; offsets alone would not.
@@ -41,9 +42,13 @@ class Tail(Struct, frozen=True):
 
 
 class Written:
-    """Reads and mends the tables that a pipeline writes: `table`, and `outcomes` beside it."""
+    """Reads and mends the tables that a pipeline writes: `table`, and `outcomes` beside it.
 
-    def __init__(self, warehouse: Warehouse, table: str, *, outcomes: bool) -> None:
+    `cluster` is the name of the warehouse's cluster, "" for a single server.
+    """
+
+    def __init__(self, warehouse: Warehouse, table: str, *, outcomes: bool, cluster: str = "") -> None:
+        self.replicas = Replicas(warehouse, cluster)
         self._warehouse = warehouse
         self._table = table
         self._outcomes = outcomes
@@ -57,7 +62,7 @@ class Written:
         """
         try:
             await self._warehouse.execute(
-                "KILL QUERY WHERE startsWith(query_id, %(prefix)s) "
+                f"KILL QUERY {self.replicas.on_cluster}WHERE startsWith(query_id, %(prefix)s) "
                 "AND current_database = currentDatabase() SYNC",
                 {"prefix": query_prefix(claim)},
             )
@@ -71,6 +76,7 @@ class Written:
             sql += " AND start = %(start)s AND end = %(end)s LIMIT 1"
         else:
             sql = f"SELECT ko, count() AS copies FROM {table} WHERE {_OF_RANGE} GROUP BY ko"
+        await self.replicas.catch_up(table)
         rows = await self._query(sql, _params(range_))
         return {int(row["ko"]): int(row["copies"]) for row in rows}
 
@@ -80,6 +86,7 @@ class Written:
         Of a letter that is `erased`: an open range must not bring it back.
         """
         sql = f"SELECT ko, any(outcome) AS outcome FROM {OUTCOMES} WHERE {_OF_RANGE} GROUP BY ko"
+        await self.replicas.catch_up(OUTCOMES)
         rows = await self._query(sql, _params(range_))
         return {int(row["ko"]): str(row["outcome"]) for row in rows}
 
@@ -90,6 +97,7 @@ class Written:
         """
         changes = f"SELECT {_FIELDS} FROM customer_changes WHERE {_OF_RANGE}"
         sql = f"INSERT INTO customer_fields ({_FIELDS}) {changes}"
+        await self.replicas.catch_up(PATCHES)
         try:
             await self._warehouse.execute(sql, _params(range_))
         except QueryRefused as error:
@@ -126,12 +134,14 @@ class Written:
             "kp": claim.partition.index,
             "inc": claim.inc,
         }
+        await self.replicas.catch_up(BATCHES)
         sql = f"SELECT max(end) AS complete FROM {BATCHES} WHERE {_OF_PARTITION}"
         (found,) = await self._query(sql, params)
         complete = int(found["complete"])
         params["from"] = max(complete - TAIL_OFFSETS, 0)
         last: list[dict[str, Any]] = []
         for table in (self._table, OUTCOMES) if self._outcomes else (self._table,):
+            await self.replicas.catch_up(table)
             sql = f"SELECT ko, toString(event_id) AS id FROM {table} WHERE {_OF_PARTITION}"
             last += await self._query(f"{sql} AND ko >= %(from)s ORDER BY ko DESC LIMIT 1", params)
         if not last:

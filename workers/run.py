@@ -50,17 +50,31 @@ async def run_worker(name: str, settings: Settings) -> None:
             pipeline = PIPELINES[name](use)
             gc.collect()
             gc.freeze()  # what start-up made lives until the end
-            await run_pipeline(pipeline, bus=bus, warehouse=use.warehouse, stop=stop, sock=sock)
+            gc.set_threshold(20_000, 20, 20)  # docs/decisions/0153
+            await run_pipeline(
+                pipeline,
+                bus=bus,
+                warehouse=use.warehouse,
+                stop=stop,
+                sock=sock,
+                cluster=settings.clickhouse_cluster,
+            )
 
 
 async def run_pipeline(
-    pipeline: Pipeline[Any], *, bus: Bus, warehouse: Warehouse, stop: asyncio.Event, sock: socket.socket
+    pipeline: Pipeline[Any],
+    *,
+    bus: Bus,
+    warehouse: Warehouse,
+    stop: asyncio.Event,
+    sock: socket.socket,
+    cluster: str = "",
 ) -> None:
     """Run a pipeline over its topics, with the admin port on `sock`, until `stop` is set.
 
     Ranges under way then have 10 s. Raises what a worker raises.
     """
-    written = Written(warehouse, pipeline.table, outcomes=pipeline.outcome is not None)
+    written = Written(warehouse, pipeline.table, outcomes=pipeline.outcome is not None, cluster=cluster)
     sink = Sink(
         warehouse=warehouse,
         bus=bus,

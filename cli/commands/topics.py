@@ -20,8 +20,7 @@ def create(settings: Settings) -> None:
     """Make the topics that are missing. What exists is never changed."""
     from bus.kafka.topics import create_topics
 
-    _refuse_embedded(settings)
-    for sentence in asyncio.run(create_topics(settings)):
+    for sentence in asyncio.run(create_topics(_kafka(settings))):
         click.echo(sentence)
 
 
@@ -31,13 +30,17 @@ def check(settings: Settings) -> None:
     """Compare the topics with what Penstock needs; ends with status 1 when something differs."""
     from bus.kafka.topics import verify_topics
 
-    _refuse_embedded(settings)
-    differences = asyncio.run(verify_topics(settings))
+    differences = asyncio.run(verify_topics(_kafka(settings)))
     if differences:
         raise CommandFailed("; ".join(differences))
     click.echo("the topics are as they should be")
 
 
-def _refuse_embedded(settings: Settings) -> None:
+def _kafka(settings: Settings) -> Settings:
+    """Return the settings of the Kafka that is meant: the running development system's, if none is named."""
+    from cli.running import of_running
+
+    settings = of_running(settings)
     if not settings.bus_url.startswith("kafka://"):
         raise CommandFailed("the bus is not Kafka: name it with PENSTOCK_BUS_URL=kafka://host:port")
+    return settings

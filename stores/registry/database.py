@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
-from sqlalchemy import URL, Executable, Row, event
+from sqlalchemy import URL, Executable, Row, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from schemas.settings import Settings, SettingsError
-from stores.base import StoreMisconfigured, StoreUnavailable
+from stores.base import StoreError, StoreMisconfigured, StoreUnavailable
 from stores.registry.errors import DRIVER_ERRORS, store_error
 
 READ_DEADLINE_S = 2.0
@@ -24,6 +24,12 @@ WRITE_DEADLINE_S = 10.0
 
 LOCK_WAIT_S = 5.0
 """How long a write to SQLite waits for another process's; readers never wait."""
+
+POOL_SIZE = 2
+
+SESSION_S = 30.0
+"""A session with Postgres is renewed when it is older. A server that is told to stop may wait until its last
+client has gone, and let nobody in meanwhile: an idle worker must not keep it, and us, in that state."""
 
 AnyRow = Row[*tuple[Any, ...]]
 Result = TypeVar("Result")
@@ -38,6 +44,7 @@ class Database:
         self.is_postgres = engine.dialect.name == "postgresql"
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_postgres else engine
         self._abandoned: set[asyncio.Task[Any]] = set()
+        self._renewing: asyncio.TimerHandle | None = None
 
     async def read(self, statement: Executable, params: Mapping[str, Any] | None = None) -> Sequence[AnyRow]:
         """Run one SELECT. Raises StoreUnavailable (after 2 s at most) and StoreMisconfigured."""
@@ -86,6 +93,8 @@ class Database:
         task = asyncio.ensure_future(work)
         self._abandoned.add(task)
         task.add_done_callback(self._ended)
+        if self.is_postgres and self._renewing is None:
+            self._renewing = asyncio.get_running_loop().call_later(SESSION_S, self._renew)
         try:
             await asyncio.wait({task}, timeout=deadline_s)
         finally:
@@ -101,6 +110,18 @@ class Database:
                 raise
             raise known from None  # its message says why; the driver's own trace is 60 frames
 
+    def _renew(self) -> None:
+        self._renewing = None
+        task = asyncio.create_task(self._use_all())
+        self._abandoned.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _use_all(self) -> None:
+        """Use each pooled session in turn: one that is too old is replaced, or at least let go."""
+        for _ in range(POOL_SIZE):
+            with contextlib.suppress(StoreError):
+                await self.read(text("SELECT 1"))
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._abandoned.discard(task)
         if not task.cancelled():
@@ -108,6 +129,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; what is still running gets two seconds to end."""
+        if self._renewing is not None:
+            self._renewing.cancel()
         if self._abandoned:
             await asyncio.wait(set(self._abandoned), timeout=READ_DEADLINE_S)
         with contextlib.suppress(*DRIVER_ERRORS):
@@ -133,7 +156,7 @@ def _sqlite(path: Path, lock_wait_s: float) -> AsyncEngine:
         URL.create("sqlite+aiosqlite", database=str(path)),
         # isolation_level None: we say BEGIN ourselves, the driver never does.
         connect_args={"timeout": lock_wait_s, "isolation_level": None},
-        pool_size=2,
+        pool_size=POOL_SIZE,
         max_overflow=2,
         pool_timeout=READ_DEADLINE_S,
         hide_parameters=True,
@@ -167,7 +190,8 @@ def _postgres(url: str) -> AsyncEngine:
             server_settings={"application_name": "penstock"},
         ),
         pool_pre_ping=True,
-        pool_size=2,
+        pool_recycle=int(SESSION_S),
+        pool_size=POOL_SIZE,
         max_overflow=6,
         pool_timeout=READ_DEADLINE_S,
         hide_parameters=True,

@@ -119,7 +119,7 @@ async def events_of(system: System) -> list[Event]:
     for partition, (start, end) in (await system.bus.ends(RAW)).items():
         records = await system.bus.read(partition, start=start, end=end)
         batch = Batch(Claim(partition, 1, 1, None, "", start, end), records)
-        events += decode(batch, read_event).items
+        events += decode(batch, read_event, {}).items
     return events
 
 

@@ -7,17 +7,23 @@ import pytest
 
 from bus.base import Batch, Claim, Taken
 from bus.memory import MemoryBus, MemoryLog
-from schemas.rows import EVENTS, LANDING, OUTCOMES, columns, outcome_row
-from schemas.topics import RAW, Coordinates, Partition
+from schemas.envelope import decode_dead
+from schemas.rows import EVENTS, LANDING, OUTCOMES, QUARANTINE, columns, outcome_row, quarantine_row
+from schemas.topics import DEAD, RAW, Coordinates, Partition
+from stores.base import StoreUnavailable
 from stores.warehouse import ClickHouse
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.unit.workers.running import RECEIVED_AT, envelope, event_id, events_only
 from workers.breaker import Breaker
-from workers.judging import decode, rows
+from workers.buried import buried
+from workers.judging import Death, decode, rows
+from workers.letters import dead_letter
 from workers.pipelines.events import read_event
 from workers.ranges import Range
 from workers.recovery import Tail, Written
+from workers.replicas import Replicas
 from workers.sink import Sink
+from workers.stage import Dead
 
 COUNT = 5_000
 
@@ -28,7 +34,7 @@ def range_of(kp: int, *, start: int = 0, count: int = COUNT) -> Range:
         partition=Partition(RAW, kp), inc=1, epoch=1, committed=0, note="", log_start=0, log_end=start + count
     )
     batch = Batch(claim, [Taken(start + n, b"k", envelope(kp * COUNT + n)) for n in range(count)])
-    judged = decode(batch, read_event)
+    judged = decode(batch, read_event, {})
     return Range(
         claim=claim,
         start=batch.start,
@@ -116,6 +122,19 @@ async def test_an_outcome_that_is_on_record_stands(clickhouse: EmbeddedClickHous
         assert batch == {"stored": COUNT - 1, "dropped": 1}
 
 
+async def test_a_letter_that_is_a_row_by_now_is_known(clickhouse: EmbeddedClickHouse, database: str) -> None:
+    record, death = Taken(3, b"k", envelope(3)), Death("planted", Dead("code", "why", "/a"))
+    async with clickhouse.warehouse(database) as warehouse:
+        for place, source in enumerate((Coordinates(1, RAW, 6, 3), Coordinates(1, RAW, 7, 4))):
+            letter = decode_dead(dead_letter(record, source, death).value)
+            row = quarantine_row(letter, Coordinates(1, DEAD, 0, place), retention_days=7)
+            block = columns(Partition(DEAD, 0), 1, [place], [row])
+            await warehouse.insert(LANDING[QUARANTINE], block, token=f"{place}", query_id=f"letter-{place}")
+        batch = Batch(range_of(6, count=10).claim, [Taken(n, b"k", envelope(n)) for n in range(10)])
+        bus = MemoryBus(MemoryLog(partitions=1, inc=1))
+        assert await buried(batch, bus, warehouse, Replicas(warehouse, "")) == {3: death}
+
+
 async def test_the_end_of_the_rows_is_found(clickhouse: EmbeddedClickHouse, database: str) -> None:
     async with clickhouse.warehouse(database) as warehouse:
         written = Written(warehouse, EVENTS, outcomes=True)
@@ -126,3 +145,10 @@ async def test_the_end_of_the_rows_is_found(clickhouse: EmbeddedClickHouse, data
         begun = range_of(5, start=COUNT, count=10)
         await insert(warehouse, begun, [COUNT, COUNT + 1], "begun")
         assert await written.tail(first.claim) == Tail(COUNT, COUNT + 1, event_id(5 * COUNT + 1))
+
+
+async def test_the_engine_knows_the_words_for_replicas(clickhouse: EmbeddedClickHouse, database: str) -> None:
+    """No replicas can be made here: that it understands what is asked is all that can be shown."""
+    async with clickhouse.warehouse(database) as warehouse:
+        with pytest.raises(StoreUnavailable, match="not replicated"):
+            await Replicas(warehouse, "main").catch_up(EVENTS)

@@ -55,6 +55,15 @@ class LiveServer:
         """End it as an operator would, and wait."""
         self._end(self._server.stop_signal)
 
+    def tell_to_stop(self) -> None:
+        """SIGTERM, which Postgres takes as: when your clients have gone."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Wait until it has ended, half a minute at most."""
+        assert self._process is not None
+        self._process.wait(timeout=30)
+
     def kill(self) -> None:
         """kill -9, and wait."""
         self._end(signal.SIGKILL)

@@ -16,7 +16,7 @@ from schemas.tenants import TenantRef
 from schemas.topics import Coordinates
 from stores.base import StoreMisconfigured, StoreUnavailable
 from stores.migrations import migrate_registry
-from stores.registry import KeyClaim, SqlRegistry, open_registry
+from stores.registry import KeyClaim, SqlRegistry, database, open_registry
 from stores.registry.database import READ_DEADLINE_S, open_database
 from stores.registry.tables import metadata
 from tests.chaos.proxy import Fault, Proxy, free_port
@@ -128,6 +128,22 @@ async def test_it_serves_again_after_an_outage(postgres: LiveServer, registry: S
     postgres.start()
     assert await registry.tenant(TenantRef("id", "1")) == shop
     assert [owner.at for owner in await registry.claim_keys([CLAIM])] == [CLAIM.at]
+
+
+async def test_a_server_that_waits_for_its_clients_can_stop(
+    postgres: LiveServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM: it lets nobody in and waits until all have gone, the idle ones too."""
+    monkeypatch.setattr(database, "SESSION_S", 1.0)
+    async with open_registry(settings) as registry:
+        await asyncio.gather(*(registry.probe() for _ in range(8)))  # so that the pool is full
+        postgres.tell_to_stop()
+        try:
+            await asyncio.to_thread(postgres.wait)
+        finally:
+            postgres.kill()
+            postgres.start()
+        await registry.probe()
 
 
 async def test_a_restart_between_two_calls_is_not_noticed(

@@ -52,7 +52,7 @@ class Duplicates:
 
     def __init__(self, use: Resources) -> None:
         self._registry = use.registry
-        self._earlier = Earlier(use.warehouse)
+        self._earlier = Earlier(use.warehouse, use.settings.clickhouse_cluster)
         self._attempts = Attempts()
         self._taken_over: dict[int, _TakenOver] = {}
         self._first_kept: dict[int, _FirstBatch] = {}

@@ -24,12 +24,15 @@ class Crash(BaseException):
 
 
 class Sorting:
-    """A stage whose verdict depends on the event alone."""
+    """A stage whose verdict depends on the event and on its own version alone."""
 
     name = "sorting"
 
+    def __init__(self, version: int = 0) -> None:
+        self._version = version
+
     async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
-        return [self._verdict(int(event.event_id[-4:], 16)) for event in events]
+        return [self._verdict(int(event.event_id[-4:], 16) + self._version) for event in events]
 
     def _verdict(self, n: int) -> Verdict:
         if n % 11 == 5:
@@ -64,9 +67,9 @@ act = st.one_of(
 )
 
 
-async def _run_for(system: System, ms: int, workers: int, bus_down_ms: int = 0) -> None:
+async def _run_for(system: System, ms: int, workers: int, bus_down_ms: int = 0, *, version: int = 0) -> None:
     """Run workers for a while; then they are cut off wherever they are, or have crashed before."""
-    pipeline = events_only([Sorting()], Limits(records_max=20, bytes_max=2**20, wait_ms=1))
+    pipeline = events_only([Sorting(version)], Limits(records_max=20, bytes_max=2**20, wait_ms=1))
     buses = [MemoryBus(system.log) for _ in range(workers)]
     tasks = [
         asyncio.create_task(
@@ -86,13 +89,17 @@ async def _run_for(system: System, ms: int, workers: int, bus_down_ms: int = 0) 
             await task
 
 
-async def _play(acts: list[tuple[str, object]], monkeypatch: pytest.MonkeyPatch) -> System:
+async def _play(
+    acts: list[tuple[str, object]], monkeypatch: pytest.MonkeyPatch, *, updates: bool = False
+) -> System:
+    """`updates`: each run is another version, which judges otherwise."""
     system = System(
         log=MemoryLog(partitions=3, inc=1),
         warehouse=Recorder(refuses=lambda row: int(row.get("event_id", "0")[-4:], 16) % 19 == 5),
     )
     published = 0
-    for name, how in acts:
+    for number, (name, how) in enumerate(acts):
+        version = number if updates else 0
         if name == "publish":
             assert isinstance(how, int)
             await system.publish(*range(published, published + how))
@@ -103,19 +110,19 @@ async def _play(acts: list[tuple[str, object]], monkeypatch: pytest.MonkeyPatch)
             with monkeypatch.context() as patch:
                 patch.setattr("workers.pipeline.crash_point", crash)
                 patch.setattr("workers.sink.crash_point", crash)
-                await _run_for(system, 20, 1)
+                await _run_for(system, 20, 1, version=version)
         elif name == "faults":
             assert isinstance(how, list)
             system.warehouse.faults = deque(how)
-            await _run_for(system, 10, 1)
+            await _run_for(system, 10, 1, version=version)
         elif name == "bus_down":
             assert isinstance(how, int)
-            await _run_for(system, 10, 1, bus_down_ms=how)
+            await _run_for(system, 10, 1, bus_down_ms=how, version=version)
         else:
             assert isinstance(how, int)
-            await _run_for(system, how, 2 if name == "two_workers" else 1)
+            await _run_for(system, how, 2 if name == "two_workers" else 1, version=version)
     system.warehouse.faults.clear()
-    await system.drain(events_only([Sorting()]))
+    await system.drain(events_only([Sorting(len(acts) if updates else 0)]))
     return system
 
 
@@ -123,4 +130,13 @@ async def _play(acts: list[tuple[str, object]], monkeypatch: pytest.MonkeyPatch)
 @given(acts=st.lists(act, min_size=1, max_size=12))
 def test_nothing_is_lost_or_doubled(monkeypatch: pytest.MonkeyPatch, acts: list[tuple[str, object]]) -> None:
     system = asyncio.run(_play([("publish", 30), *acts], monkeypatch))
+    system.check_books()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=st.lists(act, min_size=1, max_size=12))
+def test_not_even_if_every_start_is_another_version(
+    monkeypatch: pytest.MonkeyPatch, acts: list[tuple[str, object]]
+) -> None:
+    system = asyncio.run(_play([("publish", 30), *acts], monkeypatch, updates=True))
     system.check_books()

@@ -32,7 +32,7 @@ class Failing:
 
 def judged(count: int) -> Judged[Event]:
     batch = Batch(claim(), [Taken(n, b"1|v", envelope(n)) for n in range(count)])
-    return decode(batch, read_event)
+    return decode(batch, read_event, {})
 
 
 @pytest.mark.parametrize(("raised", "leaves"), STOPS)
