@@ -108,7 +108,7 @@ async def _walk(
         return result
 
     async def decoded() -> Judged[Any]:
-        return decode(batch, pipeline.read)
+        return decode(batch, pipeline.read, {})
 
     judged: Judged[Any] = await timed("decode", decoded)
     for stage in pipeline.stages:
