@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from bus.base import BusUnavailable, Record
+from bus.base import RECORD_BYTES_MAX, BusUnavailable, Record
 from bus.kafka.keeper import BATCH_BYTES_MAX
+from bus.limits import refuse_large
 from bus.partitioner import partition_of
 
 RECORD_OVERHEAD_BYTES = 32
@@ -97,12 +98,15 @@ class Lane:
 
 
 def cut(call: Call, records: Sequence[Record], partitions: int) -> list[Piece]:
-    """Sort records by partition, in order, into pieces that fit into a batch."""
+    """Sort records by partition, in order, into pieces that fit into a batch. Raises RecordTooLarge."""
     pieces: list[Piece] = []
     last: dict[int, Piece] = {}
     for record in records:
         key, value, headers = record
-        size_bytes = len(key) + len(value) + RECORD_OVERHEAD_BYTES
+        size_bytes = len(key) + len(value)
+        if size_bytes > RECORD_BYTES_MAX:
+            refuse_large(records)
+        size_bytes += RECORD_OVERHEAD_BYTES
         for name, content in headers:
             size_bytes += len(name) * 4 + len(content) + RECORD_OVERHEAD_BYTES
         index = partition_of(key, partitions)

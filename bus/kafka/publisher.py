@@ -14,7 +14,6 @@ from bus.base import BusUnavailable, Record
 from bus.kafka.keeper import Connect, Discard, Keeper, Producer
 from bus.kafka.lanes import Call, Lane, Piece, cut, fill
 from bus.kafka.pace import Pace
-from bus.limits import refuse_large
 
 SEQUENCE_MAX = 2**31 - 2**24
 """Records of one partition after which a producer is worn out: its counter is a signed 32-bit number."""
@@ -54,7 +53,6 @@ class Publisher:
 
     async def publish(self, topic: str, records: Sequence[Record], *, deadline_s: float) -> None:
         """Return when all are durable. Raises RecordTooLarge or BusUnavailable, as the Bus promises."""
-        refuse_large(records)
         if not records:
             return
         loop = asyncio.get_running_loop()
