@@ -13,17 +13,8 @@ from aiokafka.record import default_records
 _NAME = "lz4_encode"  # of aiokafka's own function, and of ours
 
 
-COMPRESSED_FROM_BYTES = 1024
-"""A lone record saves less than it costs. What does not become shorter goes as it is."""
-
-
 def lz4_encode(data: bytes) -> bytes:
-    """Return an LZ4 frame as Kafka takes it: independent blocks, no length of the content in its head.
-
-    Of little, return the data: aiokafka then sends the batch uncompressed.
-    """
-    if len(data) < COMPRESSED_FROM_BYTES:
-        return data
+    """Return an LZ4 frame as Kafka takes it: independent blocks, no length of the content in its head."""
     frame: bytes = lz4.frame.compress(data, compression_level=0, block_linked=False, store_size=False)
     return frame
 

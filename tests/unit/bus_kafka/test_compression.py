@@ -39,16 +39,6 @@ def test_batches_are_compressed_by_us_and_read_by_aiokafka(fast: list[int]) -> N
     assert [record.value for record in found] == VALUES
 
 
-def test_a_lone_record_goes_as_it_is() -> None:
-    batch = BatchBuilder(512 * 1024, LZ4)
-    assert batch.append(timestamp=1, key=b"k", value=VALUES[0][:600]) is not None
-    data = bytes(batch._build())
-    assert VALUES[0][:600] in data
-    found = MemoryRecords(data).next_batch()
-    assert found is not None
-    assert [record.value for record in found] == [VALUES[0][:600]]
-
-
 def test_a_frame_is_of_the_kind_that_brokers_take() -> None:
     frame = compression.lz4_encode(b"".join(VALUES))
     told = lz4.frame.get_frame_info(frame)
