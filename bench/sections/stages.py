@@ -23,8 +23,10 @@ from workers.pipeline import Pipeline
 from workers.pipelines import PIPELINES
 from workers.resources import open_resources
 
-DEVICES = 2_000
-"""Few enough that the first half of the events warms the caches that the second half meets."""
+DEVICES = 40_000
+"""So many that none does more than a shopper would: all events are of one minute, and what is busy is counted
+in the key store. Few enough that the first half of the events warms the caches that the second half meets.
+"""
 
 BATCH_RECORDS = 5_000
 STAGES_US_MAX = 10.0
