@@ -16,12 +16,15 @@ class NoteUnreadable(ValueError):
 
 
 class Intent(Struct, frozen=True):
-    """A range [offset, end) that may be partly written. Times are Unix ms, both ends included."""
+    """A range [offset, end) that may be partly written. Times are Unix ms, both ends included.
+
+    `token` begins the tokens of the inserts that may be under way; "" where that is not known.
+    """
 
     end: int
     received_from: int
     received_to: int
-    query: str
+    token: str = ""
 
 
 class Note(Struct, frozen=True):
@@ -41,7 +44,7 @@ class Note(Struct, frozen=True):
             parts.append(f"h={self.before}")
         if self.intent is not None:
             i = self.intent
-            parts += [f"e={i.end}", f"t0={i.received_from}", f"t1={i.received_to}", f"q={i.query}"]
+            parts += [f"e={i.end}", f"t0={i.received_from}", f"t1={i.received_to}", f"q={i.token}"]
         return ";".join(parts)
 
     @classmethod
@@ -54,7 +57,8 @@ class Note(Struct, frozen=True):
                 raise ValueError(version)
             intent = None
             if "e" in fields:
-                intent = Intent(int(fields["e"]), int(fields["t0"]), int(fields["t1"]), fields["q"])
+                token = fields["q"].removeprefix("penstock/")  # which stood before it at first
+                intent = Intent(int(fields["e"]), int(fields["t0"]), int(fields["t1"]), token)
             return cls(int(fields["inc"]), fields.get("h", ""), intent)
         except (ValueError, KeyError) as error:
             raise NoteUnreadable(f"not a note of this worker: {error}") from None

@@ -7,14 +7,16 @@ one round are being written, the records of the next are taken and judged.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic
 
 from bus.base import Batch, BusUnavailable, Fenced
 from stores.base import StoreUnavailable
 from workers import metrics
 from workers.backoff import Backoff
+from workers.bundle import Bundle, bundle_up, bundles
 from workers.buried import buried
 from workers.crash import crash_point
 from workers.intent import Intent, digest
@@ -101,11 +103,14 @@ class Worker(Generic[Item]):
     async def _complete(self, ranges: Sequence[Range]) -> None:
         """Wait for the ranges being written; then, in one commit, complete them and declare the next."""
         await self._finish_writing()
+        bundle_up(ranges)
         declared = await self._partitions.declare(ranges)
         crash_point("after_complete")
+        ranges = [lane.range for lane in declared if lane.range is not None]
+        together = bundles(ranges, self._sink.inserts, self._sink.written)
         for lane in declared:
             crash_point("after_intent")
-            lane.writing = asyncio.create_task(self._store(lane))
+            lane.writing = self._start_storing(lane, together)
 
     async def _finish_writing(self) -> None:
         writing = {lane.writing: lane for lane in self._partitions.writing() if lane.writing is not None}
@@ -122,9 +127,15 @@ class Worker(Generic[Item]):
             else:
                 self._count(lane.complete())
 
-    async def _store(self, lane: Lane) -> None:
-        assert lane.range is not None
-        await self._sink.store(lane.range, lane.breaker, lambda: self._partitions.confirm(lane))
+    def _start_storing(self, lane: Lane, together: Mapping[str, Bundle]) -> asyncio.Task[None]:
+        range_ = lane.range
+        assert range_ is not None
+        bundle = None if range_.resumed else together[range_.token]
+        confirm = partial(self._partitions.confirm, lane)
+        task = asyncio.create_task(self._sink.store(range_, lane.breaker, confirm, bundle))
+        if bundle is not None:  # also of a task that is ended before it began: the others wait for it
+            task.add_done_callback(lambda _: bundle.leave(lane.claim.partition))
+        return task
 
     async def _judge(self, portion: Portion) -> Range | None:
         """Return the portion's range, or None if the worker is to stop while a stage has to wait."""
@@ -183,6 +194,7 @@ class Worker(Generic[Item]):
             dead_records={offset: batch.records[offset - batch.start] for offset in judged.dead},
             times=times_of(judged.received(), intent),
             resumed=intent is not None,
+            token=intent.token if intent is not None else "",
             last_digest=digest(batch.records[-1].value),
         )
         range_.check()

@@ -22,7 +22,8 @@ class Range:
     `patches` are the rows of `customer_patches` (None: its pipeline has none); those of stored offsets count.
     Records that became rows are not kept: a range waiting for the warehouse holds its rows only.
     `times` bounds the `received_at` of all rows (Unix ms, both included). `resumed` says that an
-    earlier attempt may have written some of it.
+    earlier attempt may have written some of it. `token` begins the tokens of its first inserts, which it may
+    share with other ranges (workers/bundle.py); "" where that is not known.
     """
 
     claim: Claim
@@ -38,18 +39,19 @@ class Range:
     dead_records: dict[int, Taken] = field(default_factory=dict)
     times: tuple[int, int]
     resumed: bool = False
+    token: str = ""
     last_digest: str
 
     @property
     def name(self) -> str:
-        """What names this range for good: the stem of its tokens and query ids."""
+        """What names this range for good: it begins the tokens of what it inserts alone."""
         p = self.claim.partition
         return f"{self.claim.inc}/{p.topic}/{p.index}/{self.start}-{self.end}"
 
     @property
     def intent(self) -> Intent:
         """What is declared before any of it is written."""
-        return Intent(self.end, *self.times, query_prefix(self.claim) + f"{self.start}-{self.end}")
+        return Intent(self.end, *self.times, self.token)
 
     def rows_of(self, table: str) -> Mapping[int, str]:
         """Return what this range has to put into `table`, by offset."""
@@ -95,11 +97,6 @@ class Range:
         taken = self.end - self.start
         c = self.counts
         assert c["stored"] + c["duplicate"] + c["dropped"] + c["dead"] == taken, f"{self.name}: {c}"
-
-
-def query_prefix(claim: Claim) -> str:
-    """Return what the ids of all inserts of a partition begin with."""
-    return f"penstock/{claim.inc}/{claim.partition.topic}/{claim.partition.index}/"
 
 
 def times_of(received: Sequence[int], intent: Intent | None) -> tuple[int, int]:

@@ -9,17 +9,18 @@ from msgspec import Struct
 from bus.base import Claim
 from schemas.rows import BATCHES, OUTCOMES, PATCHES
 from stores.base import QueryRefused, StoreUnavailable, Warehouse
-from workers.ranges import Range, query_prefix
+from workers.inserts import OF_PARTITION, of_partition
+from workers.ranges import Range
 from workers.replicas import Replicas
 
 _OF_PARTITION = "topic = %(topic)s AND kp = %(kp)s AND inc = %(inc)s"
 # The bounds of received_at let the engine skip whole months; offsets alone would not.
-_OF_RANGE = (
-    f"{_OF_PARTITION} AND ko >= %(start)s AND ko < %(end)s AND received_at >= "
-    "fromUnixTimestamp64Milli(toInt64(%(from_ms)s)) AND received_at <= "
-    "fromUnixTimestamp64Milli(toInt64(%(to_ms)s))"
+_IN_TIME = (
+    "received_at >= fromUnixTimestamp64Milli(toInt64(%(from_ms)s)) "
+    "AND received_at <= fromUnixTimestamp64Milli(toInt64(%(to_ms)s))"
 )
-
+_OF_RANGE = f"{_OF_PARTITION} AND ko >= %(start)s AND ko < %(end)s AND {_IN_TIME}"
+_OF_RANGES = f"topic = %(topic)s AND inc = %(inc)s AND {_IN_TIME}"
 
 _FIELDS = "tenant_id, person_id, dialect, source, field, value, rank"
 
@@ -62,9 +63,9 @@ class Written:
         """
         try:
             await self._warehouse.execute(
-                f"KILL QUERY {self.replicas.on_cluster}WHERE startsWith(query_id, %(prefix)s) "
+                f"KILL QUERY {self.replicas.on_cluster}WHERE {OF_PARTITION} "
                 "AND current_database = currentDatabase() SYNC",
-                {"prefix": query_prefix(claim)},
+                of_partition(claim.partition),
             )
         except QueryRefused:
             return
@@ -90,18 +91,24 @@ class Written:
         rows = await self._query(sql, _params(range_))
         return {int(row["ko"]): str(row["outcome"]) for row in rows}
 
-    async def apply_patches(self, range_: Range) -> None:
-        """Bring the profiles up to what `customer_patches` has of the range; again changes nothing.
+    async def apply_patches(self, ranges: Sequence[Range]) -> None:
+        """Bring the profiles up to what `customer_patches` has of the ranges; again changes nothing.
 
-        Raises StoreUnavailable.
+        The ranges are of one topic and incarnation. Raises StoreUnavailable.
         """
-        changes = f"SELECT {_FIELDS} FROM customer_changes WHERE {_OF_RANGE}"
-        sql = f"INSERT INTO customer_fields ({_FIELDS}) {changes}"
+        at = "(kp = {} AND ko >= {} AND ko < {})"
+        places = [at.format(r.claim.partition.index, r.start, r.end) for r in ranges]
+        changes = f"SELECT {_FIELDS} FROM customer_changes WHERE {_OF_RANGES} AND ({' OR '.join(places)})"
+        params = _params(ranges[0]) | {
+            "from_ms": min(range_.times[0] for range_ in ranges),
+            "to_ms": max(range_.times[1] for range_ in ranges),
+        }
         await self.replicas.catch_up(PATCHES)
         try:
-            await self._warehouse.execute(sql, _params(range_))
+            await self._warehouse.execute(f"INSERT INTO customer_fields ({_FIELDS}) {changes}", params)
         except QueryRefused as error:
-            raise StoreUnavailable(f"the patches of {range_.name} cannot be applied: {error}") from error
+            names = ", ".join(range_.name for range_ in ranges)
+            raise StoreUnavailable(f"the patches of {names} cannot be applied: {error}") from error
 
     async def delete_doubled(self, range_: Range, table: str, offsets: Sequence[int]) -> None:
         """Delete all rows but one of each of these offsets; with very many of them, of the first.

@@ -14,7 +14,6 @@ from stores.base import StoreUnavailable
 from workers.backoff import Backoff
 from workers.intent import Intent, Note, NoteUnreadable, digest
 from workers.letters import stamps
-from workers.ranges import query_prefix
 from workers.recovery import Written
 
 log = logging.getLogger("penstock.worker")
@@ -159,7 +158,7 @@ async def from_warehouse(claim: Claim, written: Written, bus: Bus) -> Start:
     log.warning("%s: no committed offset; going on after the stored rows at %d", claim.partition, end)
     if end <= position:
         return Start(position)
-    return Start(position, "", Intent(end, TIME_MS_MIN, TIME_MS_END, query_prefix(claim)))
+    return Start(position, "", Intent(end, TIME_MS_MIN, TIME_MS_END))
 
 
 async def check_log(start: Start, claim: Claim, bus: Bus) -> None:

@@ -16,6 +16,7 @@ from bus.base import Bus
 from schemas.settings import Settings, SettingsError
 from stores.base import Warehouse
 from workers import admin
+from workers.inserts import Inserts
 from workers.partitions import Partitions
 from workers.pipeline import Pipeline, Worker
 from workers.pipelines import PIPELINES
@@ -77,6 +78,7 @@ async def run_pipeline(
     written = Written(warehouse, pipeline.table, outcomes=pipeline.outcome is not None, cluster=cluster)
     sink = Sink(
         warehouse=warehouse,
+        inserts=Inserts(warehouse),
         bus=bus,
         written=written,
         pipeline=pipeline.name,

@@ -1,26 +1,27 @@
 """Writes a declared range so that each of its rows is in the warehouse exactly once, whatever happens.
 
-A clean first insert is believed. After anything else the rows are counted by offset, and only what is
-missing is inserted: a token alone proves nothing, because a server can remember it and lose the rows.
+The ranges of a round share their first inserts (workers/bundle.py). A clean first insert is believed; after
+anything else a range goes alone, and what is there of it is counted (workers/mending.py).
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from uuid import uuid4
+from dataclasses import dataclass
 
 from bus.base import Bus, BusUnavailable, Record, Taken
-from schemas.rows import BATCHES, LANDING, OUTCOMES, PATCHES, batch_row, columns
+from schemas.rows import BATCHES, OUTCOMES, PATCHES, batch_row
 from schemas.topics import DEAD, MATCHED, Coordinates
-from stores.base import InsertRefused, StoreMisconfigured, StoreUnavailable, Warehouse
+from stores.base import InsertRefused, StoreUnavailable, Warehouse
 from workers import metrics
 from workers.backoff import Backoff
-from workers.breaker import DEAD_MAX, Breaker
+from workers.breaker import Breaker
+from workers.bundle import Bundle
 from workers.crash import crash_point
+from workers.inserts import Confirm, Inserts, Part
 from workers.letters import dead_letter
 from workers.matches import match_records
+from workers.mending import Mending
 from workers.ranges import Range
 from workers.recovery import Written
 from workers.resume import read_range
@@ -28,22 +29,8 @@ from workers.stage import Remembers
 
 log = logging.getLogger("penstock.worker")
 
-TOKEN_ENDINGS = ("", "-r1", "-r2")
-"""The second attempt has the first one's token, so that a late first one collides with it. An acknowledged
-insert whose rows are not there shows that its token is spoilt: then the next ending is used."""
-
 LETTERS_MAX = 500
 """Dead letters published at a time."""
-
-INSERTS_MAX = 4
-"""At a time. A block on its way is there three times: rows, columns, and what is sent."""
-
-Confirm = Callable[[], Awaitable[None]]
-"""Awaited before every write; raises Fenced if the partition has another owner."""
-
-
-class TooManyRefused(Exception):
-    """The engine refuses so many rows of a block that rather the block than its events must be at fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,31 +38,38 @@ class Sink:
     """Where the ranges of a pipeline go. `worker` names this process in `batches`."""
 
     warehouse: Warehouse
+    inserts: Inserts
     bus: Bus
     written: Written
     pipeline: str
     worker: str
     remembering: tuple[Remembers, ...] = ()
-    inserts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INSERTS_MAX))
 
-    async def store(self, range_: Range, breaker: Breaker, confirm: Confirm) -> None:
+    async def store(
+        self, range_: Range, breaker: Breaker, confirm: Confirm, bundle: Bundle | None = None
+    ) -> None:
         """Return when every row of the range is stored and its matches and dead letters are durable.
 
-        Waits for ever. Raises Fenced and StoreMisconfigured.
+        `bundle` has the range as a member; a resumed one has none. Waits for ever.
+        Raises Fenced and StoreMisconfigured.
         """
         with metrics.RANGE_SECONDS.labels(self.pipeline).time():
-            await _Writing(self, range_, breaker, confirm).run()
+            await _Writing(self, range_, breaker, confirm, bundle).run()
         crash_point("after_store")
 
 
 class _Writing:
     """The writing of one range."""
 
-    def __init__(self, sink: Sink, range_: Range, breaker: Breaker, confirm: Confirm) -> None:
+    def __init__(
+        self, sink: Sink, range_: Range, breaker: Breaker, confirm: Confirm, bundle: Bundle | None
+    ) -> None:
         self._sink = sink
         self._range = range_
         self._breaker = breaker
         self._confirm = confirm
+        self._bundle = bundle
+        self._mending = Mending(sink.inserts, sink.written, range_, breaker, confirm)
 
     async def run(self) -> None:
         if self._range.resumed:
@@ -120,107 +114,44 @@ class _Writing:
         if self._range.patches is None:
             return
         await self._store(PATCHES)
-        if self._range.patches or self._range.resumed:
+        if self._range.patches or self._range.resumed or self._bundle is not None:
             await self._patiently(self._apply_patches)
 
     async def _apply_patches(self) -> None:
-        await self._confirm()
-        await self._sink.written.apply_patches(self._range)
+        if self._bundle is not None:
+            try:
+                await self._bundle.apply(self._part(self._range.patches or {}))
+            except StoreUnavailable:
+                self._go_alone()
+                raise
+        else:
+            await self._confirm()
+            await self._sink.written.apply_patches([self._range])
 
     async def _store(self, table: str) -> None:
-        rows = self._rows(table)
-        if not rows:
-            return
-        if not self._range.resumed:
+        if self._bundle is not None:
             try:
-                await self._insert(table, rows, TOKEN_ENDINGS[0])
+                await self._bundle.insert(table, self._part(self._rows(table)))
             except InsertRefused as error:
                 log.warning("%s: a row for %s is refused: %s", self._range.name, table, error)
+                self._go_alone()
             except StoreUnavailable as error:
+                self._go_alone()
                 await self._wait(Backoff(), error)
             else:
                 return
-        await self._store_verified(table)
+        if self._rows(table):
+            await self._mending.mend(table, lambda: self._rows(table), self._tokens(), self._wait)
 
-    async def _store_verified(self, table: str) -> None:
-        metrics.VERIFIED.labels(table).inc()
-        endings = list(TOKEN_ENDINGS)
-        backoff = Backoff()
-        while True:
-            try:
-                missing = await self._missing(table)
-                if not missing:
-                    return
-                if not endings:
-                    raise StoreMisconfigured(
-                        f"{len(missing)} rows of {self._range.name} were acknowledged three times "
-                        f"and are not in {table}"
-                    )
-                await self._insert_halving(table, missing, endings[0])
-                endings.pop(0)  # acknowledged: what is still missing then, this token cannot bring
-            except StoreUnavailable as error:
-                await self._wait(backoff, error)
-            except TooManyRefused:
-                log.error("%s: too many rows are refused; resting a minute", self._range.name)
-                await self._breaker.rest()
+    def _tokens(self) -> list[str]:
+        """Return what the tokens of this range's inserts begin with, from the first attempt on.
 
-    async def _missing(self, table: str) -> Mapping[int, str]:
-        """Return the rows that are not in the table, after extra copies have been deleted."""
-        written, range_ = self._sink.written, self._range
-        await written.kill_inserts(range_.claim)
-        while True:
-            copies = await written.copies(range_, table)
-            crash_point("in_recovery")
-            doubled = [offset for offset, count in copies.items() if count > 1]
-            if not doubled:
-                break
-            log.error("%s: %d offsets stand twice in %s; deleting", range_.name, len(doubled), table)
-            metrics.REPAIRED_ROWS.labels(table, "doubled").inc(len(doubled))
-            await self._confirm()
-            await written.delete_doubled(range_, table, doubled)
-        # A row that an earlier attempt wrote is not at hand; if it is gone, somebody has erased it since.
-        missing = {o: row for o, row in self._rows(table).items() if row and o not in copies}
-        metrics.REPAIRED_ROWS.labels(table, "missing").inc(len(missing))
-        return missing
-
-    async def _insert_halving(self, table: str, rows: Mapping[int, str], ending: str) -> None:
-        """Insert rows, narrowing down by halves what the engine refuses until those rows are alone."""
-        refused = 0
-        blocks = [(rows, ending)]
-        while blocks:
-            rows, ending = blocks.pop()
-            try:
-                await self._insert(table, rows, ending)
-            except InsertRefused as error:
-                if len(rows) > 1:
-                    blocks.extend(_halves(rows, ending))
-                    continue
-                if table == BATCHES:
-                    raise StoreMisconfigured(
-                        f"the counts of {self._range.name} are refused: {error}"
-                    ) from error
-                self._range.refuse(next(iter(rows)), str(error))
-                refused += 1
-                if refused >= DEAD_MAX:
-                    raise TooManyRefused from error
-        if refused:
-            self._breaker.record(0, refused)
-
-    async def _insert(self, table: str, rows: Mapping[int, str], ending: str) -> None:
-        """Send one block. The same rows always have the same token and the same order."""
-        claim = self._range.claim
-        async with self._sink.inserts:
-            block = columns(claim.partition, claim.inc, list(rows), list(rows.values()))
-            await self._confirm()
-            crash_point("before_insert")
-            with metrics.INSERT_SECONDS.labels(table).time():
-                await self._sink.warehouse.insert(
-                    LANDING[table],
-                    block,
-                    token=f"{self._range.name}/{table}{ending}",
-                    query_id=f"{self._range.intent.query}/{table}/{uuid4().hex}",
-                )
-            crash_point("after_insert")
+        The bundle's comes first, so that a block of its first owner which arrives late collides with it. An
+        acknowledged insert whose rows are not there shows that its token is spoilt, or that another range
+        of the bundle has used it: then the next one is used.
+        """
+        name, shared = self._range.name, self._range.token
+        return ([shared] if shared else []) + [name, f"{name}-r1", f"{name}-r2"]
 
     async def _bury(self) -> None:
         """Publish the dead letters. A repeat is harmless: one row per source coordinates counts."""
@@ -251,6 +182,14 @@ class _Writing:
             number += len(records)
         metrics.MATCHES.inc(number)
 
+    def _go_alone(self) -> None:
+        bundle, self._bundle = self._bundle, None
+        if bundle is not None:
+            bundle.leave(self._range.claim.partition)
+
+    def _part(self, rows: Mapping[int, str]) -> Part:
+        return Part(self._range, rows, self._confirm)
+
     def _rows(self, table: str) -> Mapping[int, str]:
         if table != BATCHES:
             return self._range.rows_of(table)
@@ -273,14 +212,3 @@ class _Writing:
         metrics.RETRIES.labels(self._sink.pipeline, dependency).inc()
         log.warning("%s: trying again: %s", self._range.name, error)
         await backoff.pause()
-
-
-def _halves(rows: Mapping[int, str], ending: str) -> list[tuple[Mapping[int, str], str]]:
-    """Return both halves, the first one last; each has a token of its own, made of its offsets."""
-    offsets = list(rows)
-    middle = len(offsets) // 2
-    ending = ending.partition("/")[0]
-    return [
-        ({offset: rows[offset] for offset in half}, f"{ending}/{half[0]}-{half[-1]}")
-        for half in (offsets[middle:], offsets[:middle])
-    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from bus import open_bus
 from bus.log import group, membership
 from schemas.settings import Settings
-from workers import pipeline, sink
+from tests.crash_points import arm
 from workers.crash import armed
 from workers.pipelines.events import events_pipeline
 from workers.resources import open_resources
@@ -31,7 +31,7 @@ def _work(use: Settings, crash_at: str) -> None:
     # A dead worker's partitions are free after 1.5 s instead of 10.
     group.LEASE_MS = 1_500
     membership.RENEW_S = 0.3
-    pipeline.crash_point = sink.crash_point = armed(crash_at)  # type: ignore[attr-defined]
+    arm(armed(crash_at))
     asyncio.run(_run(use))
 
 

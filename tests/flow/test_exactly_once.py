@@ -8,9 +8,9 @@ import pytest
 from schemas.topics import DEAD, RAW, Coordinates
 from stores.base import StoreUnavailable
 from stores.registry import KeyClaim, SqlRegistry
+from tests.crash_points import arm
 from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.flow.duplicating import KEYS, System, keyed, open_system
-from workers import sink
 
 OTHER = Coordinates(1, RAW, 1, 777)
 """Where the first event with the key stands, on another partition: it owns the key, and then dies."""
@@ -39,7 +39,7 @@ async def event_id(system: System, monkeypatch: pytest.MonkeyPatch) -> str:
             raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(sink, "crash_point", crash)
+        arm(crash, patched)
         with pytest.raises(Crash):
             await system.drain()
     await registry.release_keys([KeyClaim(1, made, OTHER)])

@@ -16,6 +16,7 @@ from tests.embedded_clickhouse import EmbeddedClickHouse
 from tests.unit.workers.running import RECEIVED_AT, envelope, event_id, events_only
 from workers.breaker import Breaker
 from workers.buried import buried
+from workers.inserts import OF_PARTITION, Inserts, of_partition
 from workers.judging import Death, decode, rows
 from workers.letters import dead_letter
 from workers.pipelines.events import read_event
@@ -59,7 +60,14 @@ async def always() -> None:
 async def store(warehouse: ClickHouse, range_: Range) -> None:
     written = Written(warehouse, EVENTS, outcomes=True)
     bus = MemoryBus(MemoryLog(partitions=1, inc=1))
-    sink = Sink(warehouse=warehouse, bus=bus, written=written, pipeline="events", worker="test")
+    sink = Sink(
+        warehouse=warehouse,
+        inserts=Inserts(warehouse),
+        bus=bus,
+        written=written,
+        pipeline="events",
+        worker="test",
+    )
     await asyncio.wait_for(sink.store(range_, Breaker(), always), 60)
 
 
@@ -152,3 +160,23 @@ async def test_the_engine_knows_the_words_for_replicas(clickhouse: EmbeddedClick
     async with clickhouse.warehouse(database) as warehouse:
         with pytest.raises(StoreUnavailable, match="not replicated"):
             await Replicas(warehouse, "main").catch_up(EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("query_id", "of_one"),
+    [
+        ("penstock/events.raw/1/events/0f", True),
+        ("penstock/events.raw/0+1+12/events/0f", True),
+        ("penstock/events.raw/11+21/events/0f", False),
+        ("penstock/events.raw.2/1/events/0f", False),
+        ("penstock/events.dead/1/quarantine/0f", False),
+        ("somebody's own", False),
+    ],
+)
+async def test_an_insert_is_known_by_the_partitions_it_has_rows_of(
+    clickhouse: EmbeddedClickHouse, query_id: str, of_one: bool
+) -> None:
+    params = {"id": query_id} | of_partition(Partition(RAW, 1))
+    async with clickhouse.warehouse() as warehouse:
+        sql = f"SELECT toBool({OF_PARTITION}) AS holds FROM (SELECT %(id)s AS query_id)"
+        assert await warehouse.query(sql, params) == [{"holds": of_one}]

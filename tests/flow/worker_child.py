@@ -17,8 +17,8 @@ from bus.log import group, membership
 from schemas.settings import Settings
 from schemas.topics import RAW
 from stores.warehouse import open_warehouse
+from tests.crash_points import arm
 from tests.unit.workers.running import MatchAll, events_only
-from workers import pipeline, sink
 from workers.crash import armed
 from workers.intent import Note
 from workers.partitions import Limits
@@ -74,7 +74,7 @@ def _work(use: Settings, crash_at: str) -> None:
     group.LEASE_MS = 1_500
     membership.RENEW_S = 0.3
     if crash_at:
-        pipeline.crash_point = sink.crash_point = armed(crash_at)  # type: ignore[attr-defined]
+        arm(armed(crash_at))
     asyncio.run(_run(use))
 
 

@@ -16,6 +16,7 @@ from schemas.rows import EVENTS, event_row
 from schemas.topics import DEAD, RAW, Partition
 from stores.base import Warehouse
 from tests.unit.workers.recorder import Recorder
+from workers.inserts import Inserts
 from workers.intent import Note
 from workers.matches import match
 from workers.partitions import Limits, Partitions
@@ -180,6 +181,7 @@ def make_worker(
     )
     sink = Sink(
         warehouse=warehouse,
+        inserts=Inserts(warehouse),
         bus=bus,
         written=written,
         pipeline=pipeline.name,

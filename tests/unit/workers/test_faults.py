@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bus.memory import MemoryBus, MemoryLog
 from schemas.event import Event
 from stores.base import StoreError
+from tests.crash_points import arm
 from tests.unit.workers.recorder import FAULTS, Recorder
 from tests.unit.workers.running import System, event_id, events_only, make_worker
 from workers.crash import POINTS
@@ -108,8 +109,7 @@ async def _play(
             assert isinstance(how, int)
             crash = CrashAt(how)
             with monkeypatch.context() as patch:
-                patch.setattr("workers.pipeline.crash_point", crash)
-                patch.setattr("workers.sink.crash_point", crash)
+                arm(crash, patch)
                 await _run_for(system, 20, 1, version=version)
         elif name == "faults":
             assert isinstance(how, list)

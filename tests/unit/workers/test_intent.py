@@ -8,13 +8,18 @@ from bus.limits import NOTE_BYTES_MAX
 from workers.intent import Intent, Note, NoteUnreadable, digest
 
 offsets = st.integers(0, 2**63 - 1)
-intents = st.builds(Intent, offsets, offsets, offsets, st.just("penstock/1/events.raw/3/0-10"))
+intents = st.builds(Intent, offsets, offsets, offsets, st.sampled_from(["", "events.raw/0f1e"]))
 
 
 @given(st.builds(Note, st.integers(1, 65535), st.sampled_from(["", digest(b"x")]), st.none() | intents))
 def test_a_note_is_read_as_it_was_written(note: Note) -> None:
     assert Note.parse(str(note)) == note
     assert len(str(note)) < NOTE_BYTES_MAX
+
+
+def test_a_note_from_before_ranges_shared_their_tokens_names_the_token_it_used() -> None:
+    intent = Note.parse("v1;inc=1;e=10;t0=1;t1=2;q=penstock/1/events.raw/3/0-10").intent
+    assert intent == Intent(10, 1, 2, "1/events.raw/3/0-10")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ async def ask_everything(warehouse: Recorder, cluster: str) -> None:
         await written.copies(range_, table)
     await written.outcomes(range_)
     await written.tail(range_.claim)
-    await written.apply_patches(range_)
+    await written.apply_patches([range_])
     earlier, at = Earlier(warehouse, cluster), Coordinates(1, "events.raw", 0, 9)
     await earlier.requests(at, 0)
     await earlier.stored([1], ["x"])
