@@ -41,6 +41,13 @@ class Mending:
         self._range = range_
         self._breaker = breaker
         self._confirm = confirm
+        self._may_be_running = True
+
+    async def end_inserts(self) -> None:
+        """End what an earlier attempt may still be inserting. Raises StoreUnavailable."""
+        if self._may_be_running:
+            await self._written.kill_inserts(self._range.claim)
+            self._may_be_running = False
 
     async def insert(self, table: str, rows: Mapping[int, str], token: str) -> None:
         """Insert rows of this range alone. Raises Fenced, and as `Inserts.insert`."""
@@ -68,6 +75,7 @@ class Mending:
                 await self._insert_halving(table, missing, left[0])
                 left.pop(0)  # acknowledged: what is still missing then, this token cannot bring
             except StoreUnavailable as error:
+                self._may_be_running = True
                 await wait(backoff, error)
             except TooManyRefused:
                 log.error("%s: too many rows are refused; resting a minute", self._range.name)
@@ -76,7 +84,7 @@ class Mending:
     async def _missing(self, table: str, rows: Rows) -> Mapping[int, str]:
         """Return the rows that are not in the table, after extra copies have been deleted."""
         written, range_ = self._written, self._range
-        await written.kill_inserts(range_.claim)
+        await self.end_inserts()
         while True:
             copies = await written.copies(range_, table)
             crash_point("in_recovery")

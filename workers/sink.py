@@ -89,7 +89,7 @@ class _Writing:
     async def _take_stock(self) -> None:
         """What an earlier attempt wrote stands, even if today's judgement differs."""
         written, range_ = self._sink.written, self._range
-        await written.kill_inserts(range_.claim)
+        await self._mending.end_inserts()
         stored = await written.copies(range_, range_.table)
         outcomes = await written.outcomes(range_)
         # Kept today, ended before: what this judgement claimed belongs to nobody.
