@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
@@ -127,10 +128,10 @@ def deliveries(
 
 @command.command("replay")
 @click.argument("filter_", metavar="FILTER")
-@click.option("--id", "match_id", default="", help="Only this delivery.")
+@click.option("--id", "match_id", type=click.UUID, help="Only this delivery.")
 @TENANT
 @with_settings(*REGISTRY)
-def replay(settings: Settings, *, filter_: str, match_id: str, tenant: str | None) -> None:
+def replay(settings: Settings, *, filter_: str, match_id: UUID | None, tenant: str | None) -> None:
     """Try a filter's dead deliveries anew; those that were delivered are not sent again."""
     from cli.registry import ask
     from schemas.webhooks import KEEP_TRYING_MS
@@ -139,7 +140,10 @@ def replay(settings: Settings, *, filter_: str, match_id: str, tenant: str | Non
         found = await tenant_of(registry, tenant)
         named = await _SAVED.find(registry, found.id, filter_)
         number = await registry.replay_deliveries(
-            found.id, filter_id=named["id"], match_id=match_id, keep_trying_ms=KEEP_TRYING_MS
+            found.id,
+            filter_id=named["id"],
+            match_id="" if match_id is None else str(match_id),
+            keep_trying_ms=KEEP_TRYING_MS,
         )
         return [{"id": named["id"], "name": named["name"], "replayed": number}]
 

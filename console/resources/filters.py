@@ -1,6 +1,7 @@
 """`/penstock/v1/filters`: what a tenant waits for in its events, and the webhooks that tell of it."""
 
 from typing import Literal
+from uuid import UUID
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -33,7 +34,7 @@ class Asked(Struct, forbid_unknown_fields=True):
 class Replay(Struct, forbid_unknown_fields=True):
     """Which dead delivery is tried anew; none named: all of the filter."""
 
-    id: str = ""
+    id: UUID | None = None
 
 
 def routes(use: Use) -> list[Route]:
@@ -95,7 +96,10 @@ class _Filters:
         asked = await read_body(request, Replay)
         filter_ = await self._find(request, token)
         number = await self._registry.replay_deliveries(
-            token.tenant.id, filter_id=filter_.filter_id, match_id=asked.id, keep_trying_ms=KEEP_TRYING_MS
+            token.tenant.id,
+            filter_id=filter_.filter_id,
+            match_id="" if asked.id is None else str(asked.id),
+            keep_trying_ms=KEEP_TRYING_MS,
         )
         return respond({"replayed": number})
 
