@@ -8,6 +8,7 @@ import click
 from bus.base import BusError
 from cli.errors import CommandFailed
 from cli.group import Commands
+from schemas.conditions import ConditionsInvalid
 from schemas.settings import SettingsError
 from stores.base import StoreError, StoreMisconfigured
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         penstock(arguments, prog_name="penstock")
     except (SettingsError, StoreMisconfigured) as error:
         _end(error, MISUSED)
-    except (CommandFailed, StoreError, BusError) as error:
+    except (CommandFailed, ConditionsInvalid, StoreError, BusError) as error:
         _end(error, FAILED)
 
 

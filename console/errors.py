@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from bus.base import BusUnavailable
 from console.identity import HEADER, id_of
+from schemas.conditions import ConditionsInvalid
 from stores.base import QueryRefused, StoreUnavailable
 
 log = logging.getLogger("penstock.api")
@@ -86,6 +87,11 @@ async def on_refused(request: Request, error: Exception) -> Response:
     return respond(ApiError(503, "query_too_heavy", headers={"Retry-After": "5"}))
 
 
+async def on_conditions(request: Request, error: Exception) -> Response:
+    """Answer conditions that cannot be: the reason names the place and says how to fix it."""
+    return respond(ApiError(400, "conditions_invalid", detail=str(error)))
+
+
 async def on_http(request: Request, error: Exception) -> Response:
     """Answer an unknown path or a wrong method."""
     assert isinstance(error, HTTPException)
@@ -105,6 +111,7 @@ HANDLERS = {
     StoreUnavailable: on_unavailable,
     BusUnavailable: on_bus_unavailable,
     QueryRefused: on_refused,
+    ConditionsInvalid: on_conditions,
     HTTPException: on_http,
     Exception: on_bug,
 }

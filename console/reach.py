@@ -1,4 +1,4 @@
-"""How far a token sees: all of its tenant; a redo store's own token that store alone."""
+"""How far a token sees: all of its tenant; a redo store's own token that store alone; and what admins may."""
 
 from console.customers import STORES
 from console.errors import ApiError
@@ -19,3 +19,14 @@ def require_all(token: Token) -> None:
     """Refuse a store's token what is its tenant's as a whole. Raises ApiError(403)."""
     if token.store:
         raise ApiError(403, "tenant_only")
+
+
+def is_admin(token: Token) -> bool:
+    """Tell whether it has the scope `admin`."""
+    return "admin" in token.scopes
+
+
+def require_admin(token: Token) -> None:
+    """Refuse who may only read. Raises ApiError(403)."""
+    if not is_admin(token):
+        raise ApiError(403, "admin_only")

@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, Literal
-
-from msgspec import UNSET, Struct, UnsetType
+from typing import Any
 
 from bus.base import BusUnavailable
+from console.attempts import Receipt, attempt_key, attempts_of, place_of
 from console.customers import STORES
 from console.inflight import InFlight
 from console.reach import LETTER_SOURCE, OF_STORE
 from schemas.rows import GATEWAY_STAGE
-from schemas.topics import REJECTED
 from stores.base import Warehouse
 
 ROWS_MAX = 20_000
@@ -27,52 +23,6 @@ OTHERS_MAX = 50
 
 RETRIED_WITHIN = timedelta(days=1)
 """How far around a large request other attempts are looked for, so that not all of its tenant is read."""
-
-
-class Fate(Struct, frozen=True, omit_defaults=True):
-    """What became of one event. `at` is when that was written down, the coordinates are its record's.
-
-    `index` is its place in the request, null where a dead letter does not tell. `replay_of` names the
-    record that this one repeats, as incarnation/topic/partition/offset.
-    """
-
-    event_id: str | None
-    index: int | None
-    outcome: Literal["stored", "duplicate", "dropped", "erased", "dead", "rejected", "in_flight"]
-    at: Any
-    topic: str
-    partition: int
-    offset: int
-    first_event_id: str | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    pointer: str | UnsetType = UNSET
-    message: str | UnsetType = UNSET
-    replay_of: str | UnsetType = UNSET
-
-
-class Attempt(Struct, frozen=True):
-    """One request as it came in. `accepted` is how many events the gateway took, as far as it is known."""
-
-    request_id: str
-    tenant_id: int
-    received_at: Any
-    accepted: int
-    in_flight: int
-    events: list[Fate]
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nothing can be in flight; rejected events alone do not tell how many were accepted."""
-        return not self.in_flight and any(fate.topic != REJECTED for fate in self.events)
-
-
-class Receipt(Struct, frozen=True):
-    """All attempts that carried the request's id, or events of it under another id; the earliest first."""
-
-    request_id: str
-    complete: bool
-    attempts: list[Attempt]
-
 
 # A dead letter's raw is the envelope, which tells its place; a letter can be there twice.
 _FATES = f"""
@@ -150,8 +100,8 @@ async def _decided(
 ) -> Receipt | None:
     tenants = () if tenant_id is None else (tenant_id,)
     rows = await _fates(warehouse, (request_id,), tenants)
-    decided = {_place(row) for row in rows}
-    rows += [row for row in under_way if _place(row) not in decided]
+    decided = {place_of(row) for row in rows}
+    rows += [row for row in under_way if place_of(row) not in decided]
     if not rows:
         return None
     tenants = tuple({row["tenant_id"] for row in rows})
@@ -161,9 +111,8 @@ async def _decided(
     complete = len(rows) <= ROWS_MAX
     if store and not (rows := await _of_store(warehouse, tenants, store, rows)):
         return None
-    rows.sort(key=_attempt_key)
-    attempts = [_attempt(list(group)) for _, group in groupby(rows[:ROWS_MAX], key=_attempt_key)]
-    return Receipt(request_id, complete, attempts)
+    rows.sort(key=attempt_key)
+    return Receipt(request_id, complete, attempts_of(rows[:ROWS_MAX]))
 
 
 async def _fates(
@@ -210,57 +159,8 @@ async def _of_store(
     params = {"tenants": tuple(tenants), "store": store, "ids": tuple(named - {None})}
     known = {row["event_id"] for row in await warehouse.query(_OF_STORE, params)} if params["ids"] else set()
     attempts = {
-        _attempt_key(row)
+        attempt_key(row)
         for row in rows
         if row["came_from"] == own or not known.isdisjoint((row["event_id"], row["first_event_id"]))
     }
-    return [row for row in rows if row["came_from"] in ("", own) and _attempt_key(row) in attempts]
-
-
-_attempt_key = itemgetter("received_at", "request_id", "tenant_id")
-_place = itemgetter("topic", "kp", "ko")
-
-
-def _attempt(rows: Sequence[Mapping[str, Any]]) -> Attempt:
-    """Put the rows of one request together; a replayed event has several.
-
-    Rejected events were not among the accepted ones, unless they were replayed.
-    """
-    rejected = {row["index"] for row in rows if _was_rejected(row)}
-    taken = [row for row in rows if not _was_rejected(row) and row["index"] not in rejected]
-    replayed = {row["index"] for row in rows if not _was_rejected(row)} & rejected
-    # Where a dead letter does not tell its place, it is one more event.
-    settled = len({row["index"] if row["of"] else _place(row) for row in taken if row["at"] is not None})
-    accepted = max([settled, *(row["of"] for row in taken)])
-    return Attempt(
-        request_id=rows[0]["request_id"],
-        tenant_id=rows[0]["tenant_id"],
-        received_at=rows[0]["received_at"],
-        accepted=accepted + len(replayed),
-        in_flight=accepted - settled,
-        events=[_fate(row) for row in rows],
-    )
-
-
-def _was_rejected(row: Mapping[str, Any]) -> bool:
-    """Tell whether the gateway refused the event, also where its letter has been erased."""
-    outcome, topic = row["outcome"], row["topic"]
-    return bool(outcome == "rejected" or (outcome == "erased" and topic == REJECTED))
-
-
-def _fate(row: Mapping[str, Any]) -> Fate:
-    told = _was_rejected(row) or row["of"]
-    return Fate(
-        event_id=str(row["event_id"]) if row["event_id"] else None,
-        index=row["index"] if told else None,
-        outcome=row["outcome"],
-        at=row["at"],
-        topic=row["topic"],
-        partition=row["kp"],
-        offset=row["ko"],
-        first_event_id=str(row["first_event_id"]) if row["first_event_id"] else UNSET,
-        reason=row["reason"] or UNSET,
-        pointer=row["pointer"] or UNSET,
-        message=row["message"] or UNSET,
-        replay_of=row["replay_of"] or UNSET,
-    )
+    return [row for row in rows if row["came_from"] in ("", own) and attempt_key(row) in attempts]

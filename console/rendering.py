@@ -29,10 +29,10 @@ def moment(ms: int) -> datetime:
     return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
 
 
-def respond(value: Any) -> Response:
-    """Answer with JSON, which is the caller's alone: no proxy may keep it."""
-    headers = {"Cache-Control": "no-store"}
-    return Response(encode(value), headers=headers, media_type="application/json")
+def respond(value: Any, *, status: int = 200, location: str = "") -> Response:
+    """Answer with JSON, which is the caller's alone: no proxy may keep it. What was made has a `location`."""
+    headers = {"Cache-Control": "no-store"} | ({"Location": location} if location else {})
+    return Response(encode(value), status, headers, media_type="application/json")
 
 
 def unfold(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -156,6 +156,17 @@ def test_links_lead_somewhere() -> None:
     assert [(str(path), target) for path, target in links if not (path.parent / target).exists()] == []
 
 
+def test_decisions_have_a_number_each_and_those_that_are_named_exist() -> None:
+    decisions = {path.name: text for path, text in pages().items() if path.parent.name == "decisions"}
+    numbers = [name[:4] for name in decisions]
+    assert len(set(numbers)) == len(numbers)
+    assert [name for name, text in decisions.items() if not text.startswith(f"# {name[:4]} ")] == []
+    command = ["git", "grep", "-ohE", "decisions/[0-9]{4}"]
+    named = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split()
+    assert {one.removeprefix("decisions/") for one in named} - set(numbers) == set()
+    assert len(named) > 20
+
+
 def test_tests_that_are_named_exist() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)?(?:::(test_\w+))?`", page("docs/reliability.md"))
     found, file = 0, ""

@@ -6,9 +6,8 @@ import logging
 import os
 import signal
 import socket
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bus import open_bus
@@ -23,19 +22,13 @@ from workers.pipelines import PIPELINES
 from workers.recovery import Written
 from workers.resources import open_resources
 from workers.sink import Sink
+from workers.watch import run_watched
 
 STOP_S = 10.0
 """For the ranges under way after a stop signal; leaving the group takes time too, and a supervisor kills
 after 20 s."""
 
-STUCK_S = 600.0
-LOOK_EVERY_S = 5.0
-
 log = logging.getLogger("penstock.worker")
-
-
-class WorkerStuck(RuntimeError):
-    """A worker's loop did not turn for minutes: something waits without a limit. A restart frees it."""
 
 
 async def run_worker(name: str, settings: Settings) -> None:
@@ -104,39 +97,13 @@ async def run_pipeline(
         admin.serve_admin(admin.app(pipeline.name, members, stop), sock, ended), name="admin"
     )
     try:
-        await _work([Worker(pipeline, member, sink, stop) for member in members], members, stop)
+        working = [Worker(pipeline, member, sink, stop).run() for member in members]
+        if not await run_watched(working, members, stop, stop_s=STOP_S):
+            log.warning("not finished within %.0f s; what is under way is verified next time", STOP_S)
     finally:
         ended.set()
         await serving
     log.info("stopped")
-
-
-async def _work(workers: Sequence[Worker[Any]], members: Sequence[Partitions], stop: asyncio.Event) -> None:
-    working = [asyncio.create_task(worker.run()) for worker in workers]
-    watching = asyncio.create_task(_watch(members, stop))
-    try:
-        running = {*working, watching}
-        while not all(task.done() for task in working):
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            if watching in done:
-                log.warning("not finished within %.0f s; what is under way is verified next time", STOP_S)
-                return
-    finally:
-        for task in (*working, watching):
-            task.cancel()
-        await asyncio.gather(*working, watching, return_exceptions=True)
-
-
-async def _watch(members: Sequence[Partitions], stop: asyncio.Event) -> None:
-    """Return when time is up after a stop signal. Raises WorkerStuck."""
-    while not stop.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
-        if any(time.monotonic() - member.turned_at > STUCK_S for member in members):
-            raise WorkerStuck(f"a worker did nothing for {STUCK_S:.0f} s, not even ask for records")
-    await asyncio.sleep(STOP_S)
 
 
 @contextmanager

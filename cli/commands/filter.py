@@ -1,23 +1,23 @@
 """`penstock filter add|list|show|remove|test|deliveries|replay`: what events are waited for; webhooks."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
 from cli.errors import CommandFailed
 from cli.options import REGISTRY, WAREHOUSE, with_settings
+from cli.saved import FILE, Saved, add_commands
 from cli.tenancy import TENANT, read_file, tenant_of
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from schemas.conditions import Condition
-    from schemas.tenants import Tenant
-    from stores.registry import Filter, SqlRegistry
+    from stores.registry import SqlRegistry
 
-_FILE = click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 _WEBHOOKS = ("webhook_private_addresses",)
 
 
@@ -30,21 +30,31 @@ def command() -> None:
     """
 
 
+async def _entries(registry: "SqlRegistry", tenant_id: int) -> Sequence[Mapping[str, Any]]:
+    from console.filters.saved import shown
+
+    return [shown(one) for one in await registry.list_filters(tenant_id)]
+
+
+async def _remove(registry: "SqlRegistry", tenant_id: int, filter_id: str) -> None:
+    await registry.remove_filter(tenant_id, filter_id)
+
+
+_SAVED = Saved("filter", _entries, _remove, after="; what it has to send is not sent")
+add_commands(command, _SAVED)
+
+
 @command.command("add")
-@_FILE
+@FILE
 @TENANT
 @with_settings(*REGISTRY, *_WEBHOOKS)
 def add(settings: Settings, *, file: Path, tenant: str | None) -> None:
     """Save the filter in FILE; its secret is shown now and never again."""
     from cli.registry import ask
     from console.filters.saved import NamedFilter, shown_once
-    from schemas.conditions import ConditionsInvalid
 
     given = read_file(file, NamedFilter)
-    try:
-        text = given.text(private_allowed=settings.webhook_private_addresses)
-    except ConditionsInvalid as error:
-        raise CommandFailed(str(error)) from None
+    text = given.text(private_allowed=settings.webhook_private_addresses)
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
         found = await tenant_of(registry, tenant)
@@ -54,55 +64,8 @@ def add(settings: Settings, *, file: Path, tenant: str | None) -> None:
     ask(settings, work)
 
 
-@command.command("list")
-@TENANT
-@with_settings(*REGISTRY)
-def list_(settings: Settings, *, tenant: str | None) -> None:
-    """List the tenant's filters, by name."""
-    from cli.registry import ask
-    from console.filters.saved import shown
-
-    async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        found = await tenant_of(registry, tenant)
-        return map(shown, await registry.list_filters(found.id))
-
-    ask(settings, work)
-
-
-@command.command("show")
-@click.argument("filter_", metavar="FILTER")
-@TENANT
-@with_settings(*REGISTRY)
-def show(settings: Settings, *, filter_: str, tenant: str | None) -> None:
-    """Show a filter, by its id or its name."""
-    from cli.registry import ask
-    from console.filters.saved import shown
-
-    async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        return [shown(await _filter(registry, await tenant_of(registry, tenant), filter_))]
-
-    ask(settings, work)
-
-
-@command.command("remove")
-@click.argument("filter_", metavar="FILTER")
-@TENANT
-@with_settings(*REGISTRY)
-def remove(settings: Settings, *, filter_: str, tenant: str | None) -> None:
-    """Forget a filter, by its id or its name; what it has to send is not sent."""
-    from cli.registry import ask
-
-    async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        found = await tenant_of(registry, tenant)
-        named = await _filter(registry, found, filter_)
-        await registry.remove_filter(found.id, named.filter_id)
-        return [{"id": named.filter_id, "name": named.name, "removed": True}]
-
-    ask(settings, work)
-
-
 @command.command("test")
-@_FILE
+@FILE
 @click.option(
     "--event", "event", type=click.Path(dir_okay=False, path_type=Path), help="A file with one event."
 )
@@ -113,17 +76,17 @@ def test(settings: Settings, *, file: Path, event: Path | None, tenant: str | No
     from cli.running import located
     from console.filters.trying import SampleInvalid, Trial, meets
     from console.rendering import encode
-    from schemas.conditions import ConditionsInvalid, read_filter
+    from schemas.conditions import read_filter
 
     given = read_file(file, Trial)
-    try:
-        condition = read_filter(given.conditions)
-        sample = given.event if event is None else read_file(event, dict[str, Any])
-        if sample is not None:
+    condition = read_filter(given.conditions)
+    sample = given.event if event is None else read_file(event, dict[str, Any])
+    if sample is not None:
+        try:
             click.echo(encode({"matches": meets(condition, sample)}))
-            return
-    except (ConditionsInvalid, SampleInvalid) as error:
-        raise CommandFailed(str(error)) from None
+        except SampleInvalid as error:
+            raise CommandFailed(str(error)) from None
+        return
     click.echo(encode(asyncio.run(_try(located(settings), condition, tenant))))
 
 
@@ -153,7 +116,7 @@ def deliveries(
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
         found = await tenant_of(registry, tenant)
-        id = (await _filter(registry, found, filter_)).filter_id if filter_ else ""
+        id = (await _SAVED.find(registry, found.id, filter_))["id"] if filter_ else ""
         state = "dead" if dead else ""
         return map(
             shown_delivery,
@@ -165,27 +128,23 @@ def deliveries(
 
 @command.command("replay")
 @click.argument("filter_", metavar="FILTER")
-@click.option("--id", "match_id", default="", help="Only this delivery.")
+@click.option("--id", "match_id", type=click.UUID, help="Only this delivery.")
 @TENANT
 @with_settings(*REGISTRY)
-def replay(settings: Settings, *, filter_: str, match_id: str, tenant: str | None) -> None:
+def replay(settings: Settings, *, filter_: str, match_id: UUID | None, tenant: str | None) -> None:
     """Try a filter's dead deliveries anew; those that were delivered are not sent again."""
     from cli.registry import ask
     from schemas.webhooks import KEEP_TRYING_MS
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
         found = await tenant_of(registry, tenant)
-        named = await _filter(registry, found, filter_)
+        named = await _SAVED.find(registry, found.id, filter_)
         number = await registry.replay_deliveries(
-            found.id, filter_id=named.filter_id, match_id=match_id, keep_trying_ms=KEEP_TRYING_MS
+            found.id,
+            filter_id=named["id"],
+            match_id="" if match_id is None else str(match_id),
+            keep_trying_ms=KEEP_TRYING_MS,
         )
-        return [{"id": named.filter_id, "name": named.name, "replayed": number}]
+        return [{"id": named["id"], "name": named["name"], "replayed": number}]
 
     ask(settings, work)
-
-
-async def _filter(registry: "SqlRegistry", tenant: "Tenant", named: str) -> "Filter":
-    for one in await registry.list_filters(tenant.id):
-        if named in (one.filter_id, one.name):
-            return one
-    raise CommandFailed(f"the tenant has no filter {named!r}; `penstock filter list` shows them")

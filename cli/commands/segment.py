@@ -1,22 +1,19 @@
 """`penstock segment preview|add|list|show|remove`: which customers meet conditions, now or again."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.errors import CommandFailed
 from cli.options import REGISTRY, WAREHOUSE, with_settings
+from cli.saved import FILE, Saved, add_commands
 from cli.tenancy import TENANT, read_file, tenant_of
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
-    from schemas.tenants import Tenant
-    from stores.registry import Segment, SqlRegistry
-
-_FILE = click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+    from stores.registry import SqlRegistry
 
 
 @click.group("segment", short_help="Ask which customers meet conditions: preview, add, list, show, remove.")
@@ -28,8 +25,21 @@ def command() -> None:
     """
 
 
+async def _entries(registry: "SqlRegistry", tenant_id: int) -> Sequence[Mapping[str, Any]]:
+    from console.segments.saved import shown
+
+    return [shown(one) for one in await registry.list_segments(tenant_id)]
+
+
+async def _remove(registry: "SqlRegistry", tenant_id: int, segment_id: str) -> None:
+    await registry.remove_segment(tenant_id, segment_id)
+
+
+add_commands(command, Saved("segment", _entries, _remove))
+
+
 @command.command("preview")
-@_FILE
+@FILE
 @TENANT
 @with_settings(*REGISTRY, *WAREHOUSE)
 def preview(settings: Settings, *, file: Path, tenant: str | None) -> None:
@@ -42,15 +52,12 @@ def preview(settings: Settings, *, file: Path, tenant: str | None) -> None:
 
 async def _preview(settings: Settings, file: Path, tenant: str | None) -> Any:
     from console.segments import preview, saved
-    from schemas.conditions import ConditionsInvalid, read_segment
+    from schemas.conditions import read_segment
     from stores.registry import open_registry
     from stores.warehouse import open_warehouse
 
     given = read_file(file, saved.Conditions)
-    try:
-        condition = read_segment(given.conditions)
-    except ConditionsInvalid as error:
-        raise CommandFailed(str(error)) from None
+    condition = read_segment(given.conditions)
     async with open_registry(settings) as registry:
         found = await tenant_of(registry, tenant)
     async with open_warehouse(settings) as warehouse:
@@ -58,77 +65,19 @@ async def _preview(settings: Settings, file: Path, tenant: str | None) -> Any:
 
 
 @command.command("add")
-@_FILE
+@FILE
 @TENANT
 @with_settings(*REGISTRY)
 def add(settings: Settings, *, file: Path, tenant: str | None) -> None:
     """Save the conditions in FILE under the name there."""
     from cli.registry import ask
     from console.segments.saved import NamedConditions, shown
-    from schemas.conditions import ConditionsInvalid
 
     given = read_file(file, NamedConditions)
-    try:
-        text = given.text()
-    except ConditionsInvalid as error:
-        raise CommandFailed(str(error)) from None
+    text = given.text()
 
     async def work(registry: "SqlRegistry") -> Iterable[Any]:
         found = await tenant_of(registry, tenant)
         return [shown(await registry.add_segment(found.id, given.name, text))]
 
     ask(settings, work)
-
-
-@command.command("list")
-@TENANT
-@with_settings(*REGISTRY)
-def list_(settings: Settings, *, tenant: str | None) -> None:
-    """List the tenant's saved segments, by name."""
-    from cli.registry import ask
-    from console.segments.saved import shown
-
-    async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        found = await tenant_of(registry, tenant)
-        return map(shown, await registry.list_segments(found.id))
-
-    ask(settings, work)
-
-
-@command.command("show")
-@click.argument("segment")
-@TENANT
-@with_settings(*REGISTRY)
-def show(settings: Settings, *, segment: str, tenant: str | None) -> None:
-    """Show a saved segment, by its id or its name."""
-    from cli.registry import ask
-    from console.segments.saved import shown
-
-    async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        return [shown(await _segment(registry, await tenant_of(registry, tenant), segment))]
-
-    ask(settings, work)
-
-
-@command.command("remove")
-@click.argument("segment")
-@TENANT
-@with_settings(*REGISTRY)
-def remove(settings: Settings, *, segment: str, tenant: str | None) -> None:
-    """Forget a saved segment, by its id or its name."""
-    from cli.registry import ask
-
-    async def work(registry: "SqlRegistry") -> Iterable[Any]:
-        found = await tenant_of(registry, tenant)
-        named = await _segment(registry, found, segment)
-        await registry.remove_segment(found.id, named.segment_id)
-        return [{"id": named.segment_id, "name": named.name, "removed": True}]
-
-    ask(settings, work)
-
-
-async def _segment(registry: "SqlRegistry", tenant: "Tenant", named: str) -> "Segment":
-    for segment in await registry.list_segments(tenant.id):
-        if named in (segment.segment_id, segment.name):
-            return segment
-    raise CommandFailed(f"the tenant has no segment {named!r}; `penstock segment list` shows them")

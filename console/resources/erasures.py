@@ -17,6 +17,7 @@ from console.erasure.export import counted, export, shown
 from console.erasure.status import status
 from console.erasure.subject import Ambiguous, Unknown, find_subject
 from console.errors import ApiError
+from console.reach import require_admin
 from console.rendering import encode, respond
 from console.use import Use
 from schemas.erasures import Subject
@@ -59,14 +60,14 @@ class _Erasures:
         self._registry = use.registry
 
     async def erasures(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         if request.method == "POST":
             return await self._request(request, token)
         listed = await self._registry.list_erasures(token.tenant.id)
         return respond({"erasures": [status(each) for each in listed]})
 
     async def erasure(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         found = await self._registry.erasure(str(request.path_params["id"]))
         if found is None or found.tenant_id != token.tenant.id:
             raise ApiError(404, "erasure_unknown")
@@ -74,7 +75,7 @@ class _Erasures:
 
     async def person_export(self, request: Request, token: Token) -> Response:
         if _reach(token) is None:
-            _require_admin(token)
+            require_admin(token)
         subject, record = await self._find(await read_body(request, Named), token)
 
         async def lines() -> AsyncIterator[bytes]:
@@ -97,10 +98,7 @@ class _Erasures:
         except ErasureUnderWay as error:
             headers = {"Location": f"{PATH}/{error.erasure_id}"}
             raise ApiError(409, "erasure_under_way", detail=str(error), headers=headers) from None
-        answer = respond(status(made))
-        answer.status_code = 202
-        answer.headers["Location"] = f"{PATH}/{made.erasure_id}"
-        return answer
+        return respond(status(made), status=202, location=f"{PATH}/{made.erasure_id}")
 
     async def _find(self, named: Named, token: Token) -> tuple[Subject, PersonRecord]:
         reach = _reach(token)
@@ -119,11 +117,6 @@ class _Erasures:
             raise ApiError(404, "person_unknown") from None
         except Ambiguous as error:
             raise ApiError(409, "person_ambiguous", detail=f"Several have this value: {error}.") from None
-
-
-def _require_admin(token: Token) -> None:
-    if "admin" not in token.scopes:
-        raise ApiError(403, "admin_only")
 
 
 def _reach(token: Token) -> str | None:

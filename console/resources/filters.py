@@ -1,6 +1,7 @@
 """`/penstock/v1/filters`: what a tenant waits for in its events, and the webhooks that tell of it."""
 
 from typing import Literal
+from uuid import UUID
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -12,10 +13,10 @@ from console.errors import ApiError
 from console.filters.saved import NamedFilter, shown, shown_delivery, shown_once
 from console.filters.trying import SampleInvalid, Trial, meets, try_on_stored
 from console.parameters import Count, read
-from console.reach import require_all
+from console.reach import is_admin, require_admin, require_all
 from console.rendering import respond
 from console.use import Use
-from schemas.conditions import ConditionsInvalid, read_filter
+from schemas.conditions import read_filter
 from schemas.tenants import Token
 from schemas.webhooks import KEEP_TRYING_MS
 from stores.registry import EntryRefused, Filter
@@ -33,7 +34,7 @@ class Asked(Struct, forbid_unknown_fields=True):
 class Replay(Struct, forbid_unknown_fields=True):
     """Which dead delivery is tried anew; none named: all of the filter."""
 
-    id: str = ""
+    id: UUID | None = None
 
 
 def routes(use: Use) -> list[Route]:
@@ -62,23 +63,21 @@ class _Filters:
             return await self._add(request, token)
         require_all(token)
         found = await self._registry.list_filters(token.tenant.id)
-        return respond({"filters": [shown(one, whole=_is_admin(token)) for one in found]})
+        return respond({"filters": [shown(one, whole=is_admin(token)) for one in found]})
 
     async def filter(self, request: Request, token: Token) -> Response:
         if request.method == "PUT":
             return await self._replace(request, token)
         if request.method == "DELETE":
             return await self._remove(request, token)
-        return respond(shown(await self._find(request, token), whole=_is_admin(token)))
+        return respond(shown(await self._find(request, token), whole=is_admin(token)))
 
     async def test(self, request: Request, token: Token) -> Response:
         asked = await read_body(request, Trial)
+        condition = read_filter(asked.conditions)
         try:
-            condition = read_filter(asked.conditions)
             if asked.event is not None:
                 return respond({"matches": meets(condition, asked.event)})
-        except ConditionsInvalid as error:
-            raise _invalid(error) from None
         except SampleInvalid as error:
             raise ApiError(400, "body_invalid", detail=f"The body is not usable: {error}.") from None
         warehouse = self._use.warehouse
@@ -93,16 +92,19 @@ class _Filters:
         return respond({"deliveries": [shown_delivery(one) for one in found]})
 
     async def replay(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         asked = await read_body(request, Replay)
         filter_ = await self._find(request, token)
         number = await self._registry.replay_deliveries(
-            token.tenant.id, filter_id=filter_.filter_id, match_id=asked.id, keep_trying_ms=KEEP_TRYING_MS
+            token.tenant.id,
+            filter_id=filter_.filter_id,
+            match_id="" if asked.id is None else str(asked.id),
+            keep_trying_ms=KEEP_TRYING_MS,
         )
         return respond({"replayed": number})
 
     async def _add(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         given, text = await self._read(request)
         try:
             made = await self._registry.add_filter(
@@ -110,13 +112,10 @@ class _Filters:
             )
         except EntryRefused as error:
             raise ApiError(409, "filter_refused", detail=str(error)) from None
-        answer = respond(shown_once(made))
-        answer.status_code = 201
-        answer.headers["Location"] = f"{PATH}/{made.filter_id}"
-        return answer
+        return respond(shown_once(made), status=201, location=f"{PATH}/{made.filter_id}")
 
     async def _replace(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         given, text = await self._read(request)
         former = await self._find(request, token)
         try:
@@ -136,17 +135,14 @@ class _Filters:
         return respond(shown(changed) if changed.secret == former.secret else shown_once(changed))
 
     async def _remove(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         if not await self._registry.remove_filter(token.tenant.id, str(request.path_params["id"])):
             raise ApiError(404, "filter_unknown")
         return Response(status_code=204)
 
     async def _read(self, request: Request) -> tuple[NamedFilter, str]:
         given = await read_body(request, NamedFilter)
-        try:
-            return given, given.text(private_allowed=self._use.private_webhooks)
-        except ConditionsInvalid as error:
-            raise _invalid(error) from None
+        return given, given.text(private_allowed=self._use.private_webhooks)
 
     async def _find(self, request: Request, token: Token) -> Filter:
         require_all(token)  # filters are on the events of all stores
@@ -154,16 +150,3 @@ class _Filters:
         if found is None:
             raise ApiError(404, "filter_unknown")
         return found
-
-
-def _is_admin(token: Token) -> bool:
-    return "admin" in token.scopes
-
-
-def _require_admin(token: Token) -> None:
-    if not _is_admin(token):
-        raise ApiError(403, "admin_only")
-
-
-def _invalid(error: ConditionsInvalid) -> ApiError:
-    return ApiError(400, "conditions_invalid", detail=str(error))

@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from bus.base import LogChanged
 from console.errors import ApiError
+from console.reach import require_admin
 from console.rendering import respond
 from console.use import Use
 from schemas.tenants import Token
@@ -15,8 +16,7 @@ def routes(use: Use) -> list[Route]:
     """Declare the resource."""
 
     async def ledger(request: Request, token: Token) -> Response:
-        if "admin" not in token.scopes:
-            raise ApiError(403, "admin_only")
+        require_admin(token)
         try:
             books = await use.auditor.books()
         except LogChanged as error:

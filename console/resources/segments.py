@@ -6,12 +6,12 @@ from starlette.routing import Route
 
 from console.body import read_body
 from console.errors import ApiError
-from console.reach import require_all
+from console.reach import require_admin, require_all
 from console.rendering import respond
 from console.segments.preview import preview
 from console.segments.saved import Conditions, NamedConditions, condition_of, shown
 from console.use import Use
-from schemas.conditions import Condition, ConditionsInvalid, read_segment
+from schemas.conditions import Condition, read_segment
 from schemas.tenants import Token
 from stores.registry import EntryRefused, Segment
 
@@ -39,19 +39,10 @@ class _Segments:
 
     async def segment_preview(self, request: Request, token: Token) -> Response:
         asked = await read_body(request, Conditions)
-        try:
-            condition = read_segment(asked.conditions)
-        except ConditionsInvalid as error:
-            raise _invalid(error) from None
-        return await self._preview(condition, token)
+        return await self._preview(read_segment(asked.conditions), token)
 
     async def saved_segment_preview(self, request: Request, token: Token) -> Response:
-        segment = await self._find(request, token)
-        try:
-            condition = condition_of(segment)
-        except ConditionsInvalid as error:
-            raise _invalid(error) from None
-        return await self._preview(condition, token)
+        return await self._preview(condition_of(await self._find(request, token)), token)
 
     async def _preview(self, condition: Condition, token: Token) -> Response:
         found = await preview(self._use.warehouse, condition, token.tenant.id, store=token.store)
@@ -72,27 +63,20 @@ class _Segments:
         return respond(shown(await self._find(request, token)))
 
     async def _add(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         given = await read_body(request, NamedConditions)
         try:
             made = await self._registry.add_segment(token.tenant.id, given.name, given.text())
-        except ConditionsInvalid as error:
-            raise _invalid(error) from None
         except EntryRefused as error:
             raise ApiError(409, "segment_refused", detail=str(error)) from None
-        answer = respond(shown(made))
-        answer.status_code = 201
-        answer.headers["Location"] = f"{PATH}/{made.segment_id}"
-        return answer
+        return respond(shown(made), status=201, location=f"{PATH}/{made.segment_id}")
 
     async def _replace(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         given = await read_body(request, NamedConditions)
         id = str(request.path_params["id"])
         try:
             changed = await self._registry.replace_segment(token.tenant.id, id, given.name, given.text())
-        except ConditionsInvalid as error:
-            raise _invalid(error) from None
         except EntryRefused as error:
             raise ApiError(409, "segment_refused", detail=str(error)) from None
         if not changed:
@@ -100,7 +84,7 @@ class _Segments:
         return respond(shown(await self._find(request, token)))
 
     async def _remove(self, request: Request, token: Token) -> Response:
-        _require_admin(token)
+        require_admin(token)
         if not await self._registry.remove_segment(token.tenant.id, str(request.path_params["id"])):
             raise ApiError(404, "segment_unknown")
         return Response(status_code=204)
@@ -111,12 +95,3 @@ class _Segments:
         if found is None:
             raise ApiError(404, "segment_unknown")
         return found
-
-
-def _require_admin(token: Token) -> None:
-    if "admin" not in token.scopes:
-        raise ApiError(403, "admin_only")
-
-
-def _invalid(error: ConditionsInvalid) -> ApiError:
-    return ApiError(400, "conditions_invalid", detail=str(error))

@@ -1,10 +1,15 @@
 """Tests as SQL: each is 0 or 1, never null, so that `not` means what it says where a value is missing."""
 
 from console.segments.binding import Binding
-from schemas.conditions import Comparison, Moment, Scalar
-
-INTEGER_EXACT_MAX = 2**53 - 1
-"""Numbers are compared as doubles, which hold no greater integers exactly."""
+from schemas.conditions import Comparison
+from schemas.conditions.comparing import (
+    RELATIONS,
+    is_beyond_doubles,
+    is_of_dates,
+    number_of,
+    text_of,
+    typed_of,
+)
 
 
 def typed(value: str, test: Comparison, bind: Binding) -> str:
@@ -15,13 +20,12 @@ def typed(value: str, test: Comparison, bind: Binding) -> str:
         return f"(NOT {typed(value, Comparison('is', test.operand), bind)})"
     if test.operator == "contains":
         # From the second character on: the first one tells the type.
-        return f"(startsWith({value}, 's') AND position({value}, {bind(_text(test))}, 2) > 0)"
-    if _is_of_dates(test):
+        return f"(startsWith({value}, 's') AND position({value}, {bind(text_of(test))}, 2) > 0)"
+    if is_of_dates(test):
         return f"(startsWith({value}, 'd') AND {_compared(_date_of(value), test, bind)})"
     if test.operator == "is" and isinstance(test.operand, str | bool):
-        text = f"s{test.operand}" if isinstance(test.operand, str) else str(test.operand).lower()
-        return f"({value} = {bind(text)})"
-    if test.operator == "is" and _is_beyond_doubles(test.operand):
+        return f"({value} = {bind(typed_of(test.operand))})"
+    if test.operator == "is" and is_beyond_doubles(test.operand):
         return f"({value} = {bind(str(test.operand))})"
     return f"ifNull({_compared(f'toFloat64OrNull({value})', test, bind)}, 0)"
 
@@ -30,10 +34,10 @@ def text(column: str, test: Comparison, bind: Binding) -> str:
     """Test a column of type String; an empty one was not given."""
     if test.operator == "exists":
         return f"({column} != '')"
-    given = bind(_text(test))
+    given = bind(text_of(test))
     if test.operator == "contains":
         return f"(position({column}, {given}) > 0)"
-    return f"({column} {'=' if test.operator == 'is' else '!='} {given})"
+    return f"({column} {RELATIONS[test.operator].sql} {given})"
 
 
 def number(column: str, test: Comparison, bind: Binding) -> str:
@@ -57,45 +61,12 @@ def moment(column: str, test: Comparison, bind: Binding) -> str:
     return _compared(f"toUnixTimestamp64Milli({column})", test, bind)
 
 
-_SYMBOLS = {
-    "is": "=",
-    "is_not": "!=",
-    ">": ">",
-    ">=": ">=",
-    "<": "<",
-    "<=": "<=",
-    "before": "<",
-    "after": ">",
-}
-
-
 def _compared(value: str, test: Comparison, bind: Binding) -> str:
     if isinstance(test.operand, tuple):
-        low, high = (bind(_number(one)) for one in test.operand)
+        low, high = (bind(number_of(one)) for one in test.operand)
         return f"({value} BETWEEN {low} AND {high})"
-    return f"({value} {_SYMBOLS[test.operator]} {bind(_number(test.operand))})"
-
-
-def _number(operand: Scalar | None) -> int | float:
-    if isinstance(operand, Moment):
-        return operand.ms
-    assert isinstance(operand, int | float)
-    return float(operand) if _is_beyond_doubles(operand) else operand
-
-
-def _text(test: Comparison) -> str:
-    assert isinstance(test.operand, str)
-    return test.operand
+    return f"({value} {RELATIONS[test.operator].sql} {bind(number_of(test.operand))})"
 
 
 def _date_of(value: str) -> str:
     return f"toInt64OrZero(substring({value}, 2))"
-
-
-def _is_of_dates(test: Comparison) -> bool:
-    first = test.operand[0] if isinstance(test.operand, tuple) else test.operand
-    return isinstance(first, Moment)
-
-
-def _is_beyond_doubles(operand: object) -> bool:
-    return isinstance(operand, int) and abs(operand) > INTEGER_EXACT_MAX

@@ -1,17 +1,25 @@
 """Conditions on one event as a function of it, which says what the compiled query says of its row.
 
-console/segments/predicates.py has the same tests in SQL; a test puts both to the same events. A tree becomes
-closures once, so that an event costs calls and comparisons only.
+console/segments/predicates.py has the same tests in SQL. Both compare by comparing.py, and a test puts both
+to the same events. A tree becomes closures once, so that an event costs calls and comparisons only.
 """
 
 import operator
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 from msgspec import Raw
 
+from schemas.conditions.comparing import (
+    RELATIONS,
+    is_beyond_doubles,
+    is_of_dates,
+    number_of,
+    text_of,
+    typed_of,
+)
 from schemas.conditions.moments import date_ms
 from schemas.conditions.tree import (
     EVENT_FIELDS,
@@ -21,16 +29,11 @@ from schemas.conditions.tree import (
     Condition,
     EventCondition,
     FieldCondition,
-    Moment,
     Not,
     ProfileCondition,
     PropertyCondition,
-    Scalar,
 )
 from schemas.event import Event
-
-INTEGER_EXACT_MAX = 2**53 - 1
-"""Numbers are compared as doubles, which hold no greater integers exactly."""
 
 _SCALE = 1_000_000
 _NOT_SEGMENTABLE = "$extra"
@@ -164,17 +167,15 @@ def _of_typed(test: Comparison) -> Callable[[str], bool]:
         same = _of_typed(Comparison("is", test.operand))
         return lambda value: not same(value)
     if test.operator == "contains":
-        part = _text(test)
+        part = text_of(test)
         return lambda value: value[:1] == "s" and part in value[1:]
-    first = test.operand[0] if isinstance(test.operand, tuple) else test.operand
-    compare = _compare(test) if not isinstance(test.operand, str | bool) else None
-    if isinstance(first, Moment):
-        assert compare is not None
-        return lambda value: value[:1] == "d" and compare(int(value[1:]))
-    if compare is None:
-        wanted = f"s{test.operand}" if isinstance(test.operand, str) else str(test.operand).lower()
+    if isinstance(test.operand, str | bool):
+        wanted = typed_of(test.operand)
         return lambda value: value == wanted
-    if test.operator == "is" and _is_beyond_doubles(test.operand):
+    compare = _compare(test)
+    if is_of_dates(test):
+        return lambda value: value[:1] == "d" and compare(int(value[1:]))
+    if test.operator == "is" and is_beyond_doubles(test.operand):
         digits = str(test.operand)
         return lambda value: _is_number(value) and _digits(value) == digits
     return lambda value: _is_number(value) and compare(float(value))
@@ -183,7 +184,7 @@ def _of_typed(test: Comparison) -> Callable[[str], bool]:
 def _of_text(test: Comparison) -> Callable[[str], bool]:
     if test.operator == "exists":
         return lambda value: value != ""
-    wanted = _text(test)
+    wanted = text_of(test)
     if test.operator == "contains":
         return lambda value: wanted in value
     if test.operator == "is":
@@ -201,40 +202,12 @@ def _of_number(test: Comparison) -> Callable[[float | None], bool]:
     return lambda value: value is not None and compare(value)
 
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "is": operator.eq,
-    "is_not": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-    "before": operator.lt,
-    "after": operator.gt,
-}
-
-
 def _compare(test: Comparison) -> Callable[[float], bool]:
     if isinstance(test.operand, tuple):
-        low, high = map(_number, test.operand)
+        low, high = map(number_of, test.operand)
         return lambda value: low <= value <= high
-    compare, operand = _COMPARE[test.operator], _number(test.operand)
-    return lambda value: compare(value, operand)
-
-
-def _number(operand: Scalar | None) -> int | float:
-    if isinstance(operand, Moment):
-        return operand.ms
-    assert isinstance(operand, int | float)
-    return float(operand) if _is_beyond_doubles(operand) else operand
-
-
-def _text(test: Comparison) -> str:
-    assert isinstance(test.operand, str)
-    return test.operand
-
-
-def _is_beyond_doubles(operand: object) -> bool:
-    return isinstance(operand, int) and abs(operand) > INTEGER_EXACT_MAX
+    holds, operand = RELATIONS[test.operator].holds, number_of(test.operand)
+    return lambda value: holds(value, operand)
 
 
 def _typed(raw: bytes) -> str:

@@ -1,8 +1,8 @@
 """Which record owns an explicit dedup key: claimed by one statement a batch, and kept for good."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -40,21 +40,22 @@ class KeyOwner(Struct, frozen=True, gc=False):
 
 # A batch travels as one JSON text, which either database reads as the table `c`; what follows is the same
 # for both. Rows are taken in the order of their keys, so that two workers never wait for each other in a
-# circle, and then in the order of the batch, so that the first event with a key wins.
+# circle, and then in the order of the batch, so that the first event with a key wins. Only takeovers have
+# the old coordinates: those of the record that they repeat.
 _BATCH = {
     "sqlite": """(SELECT key AS place, json_extract(value, '$[0]') AS tenant_id,
         json_extract(value, '$[1]') AS event_id, json_extract(value, '$[2]') AS inc,
         json_extract(value, '$[3]') AS topic, json_extract(value, '$[4]') AS kp,
-        json_extract(value, '$[5]') AS ko FROM json_each(:batch)) AS c""",
+        json_extract(value, '$[5]') AS ko, json_extract(value, '$[6]') AS old_inc,
+        json_extract(value, '$[7]') AS old_topic, json_extract(value, '$[8]') AS old_kp,
+        json_extract(value, '$[9]') AS old_ko FROM json_each(:batch)) AS c""",
     "postgresql": """(SELECT place - 1 AS place, CAST(value->>0 AS bigint) AS tenant_id,
         CAST(value->>1 AS uuid) AS event_id, CAST(value->>2 AS integer) AS inc, value->>3 AS topic,
-        CAST(value->>4 AS integer) AS kp, CAST(value->>5 AS bigint) AS ko
+        CAST(value->>4 AS integer) AS kp, CAST(value->>5 AS bigint) AS ko,
+        CAST(value->>6 AS integer) AS old_inc, value->>7 AS old_topic, CAST(value->>8 AS integer) AS old_kp,
+        CAST(value->>9 AS bigint) AS old_ko
         FROM json_array_elements(CAST(:batch AS json)) WITH ORDINALITY AS b(value, place)) AS c""",
 }
-_TAKE_OVER = text("""
-    UPDATE event_keys SET inc = :inc, topic = :topic, kp = :kp, ko = :ko
-    WHERE tenant_id = :tenant_id AND event_id = :event_id
-      AND inc = :old_inc AND topic = :old_topic AND kp = :old_kp AND ko = :old_ko""")
 
 
 def _on_batch(sql: str) -> dict[str, TextClause]:
@@ -83,6 +84,22 @@ _RELEASE = {
             ORDER BY k.tenant_id, k.event_id FOR UPDATE OF k)""")["postgresql"],  # noqa: S608 - our own text
 }
 
+_TAKING_OVER = """
+    UPDATE event_keys AS k SET inc = c.inc, topic = c.topic, kp = c.kp, ko = c.ko FROM {taken}
+    WHERE k.tenant_id = c.tenant_id AND k.event_id = c.event_id
+      AND k.inc = c.old_inc AND k.topic = c.old_topic AND k.kp = c.old_kp AND k.ko = c.old_ko"""
+_TAKE_OVER = {
+    "sqlite": _on_batch(_TAKING_OVER.format(taken="{batch}"))["sqlite"],
+    # Postgres updates in whatever order it finds the rows, so they are locked in ours before.
+    "postgresql": _on_batch(
+        _TAKING_OVER.format(
+            taken="""(SELECT c.* FROM {batch} JOIN event_keys AS held
+                ON held.tenant_id = c.tenant_id AND held.event_id = c.event_id
+                ORDER BY c.tenant_id, c.event_id FOR UPDATE OF held) AS c"""
+        )
+    )["postgresql"],
+}
+
 
 class EventKeys:
     """The part of the registry that decides which event was first."""
@@ -102,8 +119,8 @@ class EventKeys:
 
         async def run(connection: AsyncConnection) -> Sequence[KeyOwner]:
             dialect = connection.dialect.name
-            if takeovers:
-                await connection.execute(_TAKE_OVER, takeovers)
+            for part in takeovers:
+                await connection.execute(_TAKE_OVER[dialect], part)
             for _ in range(_ROUNDS_MAX):
                 await connection.execute(_CLAIM[dialect], batch)
                 rows = (await connection.execute(_OWNERS[dialect], batch)).all()
@@ -140,31 +157,31 @@ def _encode(claims: Iterable[KeyClaim]) -> dict[str, str]:
     for claim in claims:
         if not _UUID.fullmatch(claim.event_id):
             raise ValueError("the event id of a claim is a lower-case UUID")
-        at = claim.at
-        rows.append((claim.tenant_id, claim.event_id, at.inc, at.topic, at.kp, at.ko))
+        rows.append((claim.tenant_id, claim.event_id, *_place(claim.at)))
+    return _as_batch(rows)
+
+
+def _takeovers(claims: Iterable[KeyClaim]) -> list[dict[str, str]]:
+    """Return the batches of the claims that repeat another record: one, unless a key is taken over twice.
+
+    A statement changes a row once, so the second claim on a key waits for the next one.
+    """
+    parts: list[list[tuple[int | str, ...]]] = []
+    seen: Counter[tuple[int, str]] = Counter()
+    for claim in claims:
+        if claim.replay_of is None:
+            continue
+        key = (claim.tenant_id, claim.event_id)
+        if seen[key] == len(parts):
+            parts.append([])
+        parts[seen[key]].append((*key, *_place(claim.at), *_place(claim.replay_of)))
+        seen[key] += 1
+    return [_as_batch(part) for part in parts]
+
+
+def _as_batch(rows: Sequence[tuple[int | str, ...]]) -> dict[str, str]:
     return {"batch": msgspec.json.encode(rows).decode()}
 
 
-def _takeovers(claims: Iterable[KeyClaim]) -> list[dict[str, Any]]:
-    """Return the parameters of the claims that repeat another record."""
-    return [
-        {**_key(claim), "old_inc": old.inc, "old_topic": old.topic, "old_kp": old.kp, "old_ko": old.ko}
-        for claim in sorted((c for c in claims if c.replay_of), key=_key_order)
-        if (old := claim.replay_of)
-    ]
-
-
-def _key(claim: KeyClaim) -> dict[str, Any]:
-    at = claim.at
-    return {
-        "tenant_id": claim.tenant_id,
-        "event_id": claim.event_id,
-        "inc": at.inc,
-        "topic": at.topic,
-        "kp": at.kp,
-        "ko": at.ko,
-    }
-
-
-def _key_order(claim: KeyClaim) -> tuple[int, str]:
-    return claim.tenant_id, claim.event_id
+def _place(at: Coordinates) -> tuple[int, str, int, int]:
+    return at.inc, at.topic, at.kp, at.ko

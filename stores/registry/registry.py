@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from stores.registry.database import Database
 from stores.registry.deliveries import Deliveries
+from stores.registry.delivery_records import DeliveryRecords
 from stores.registry.erasures import Erasures
 from stores.registry.event_keys import EventKeys
 from stores.registry.filters import Filters
@@ -37,6 +38,7 @@ class SqlRegistry(
     Erasures,
     Filters,
     Deliveries,
+    DeliveryRecords,
     Undelivered,
 ):
     """Implements stores.base.Registry and what the operator's commands and the workers need.

@@ -218,6 +218,7 @@ deliveries = Table(  # a match on its way to a filter's URL; stores/registry/del
     Column("body", Text, nullable=False),  # empty once it is delivered
     Index("ix_deliveries_due", "filter_id", "state", "due_at"),
     Index("ix_deliveries_created_at", "created_at"),
+    Index("ix_deliveries_tenant_id", "tenant_id", "created_at", "match_id"),
 )
 
 # --- erasures: schemas/erasures.py, docs/erasure.md

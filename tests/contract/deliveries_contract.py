@@ -1,6 +1,7 @@
 """What the registry promises about the deliveries of filters' matches, on every database."""
 
 import asyncio
+import re
 import time
 from typing import Any
 from uuid import uuid4
@@ -22,6 +23,7 @@ from stores.registry import (
 )
 from stores.registry.deliveries import State
 from tests.contract.filters_contract import URL, hooked
+from tests.contract.registry_statements import plan_of, statements
 
 HOUR_MS = 3_600_000
 
@@ -249,6 +251,22 @@ class DeliveryContract:
         await registry.remove_filter(shop.id, filter_.filter_id)
         assert await registry.list_deliveries(shop.id) == []
         assert len(await registry.list_deliveries(rival.id)) == 1
+
+    async def test_the_newest_are_found_by_an_index(
+        self, registry: SqlRegistry, shop: Tenant, rival: Tenant
+    ) -> None:
+        """However many deliveries other tenants have, and this one had before."""
+        filter_, other = await hooked(registry, shop), await hooked(registry, rival)
+        batches = [[new(filter_), new(other), new(filter_)] for _ in range(3)]
+        for batch in batches:
+            await take(registry, *batch)
+        with statements(registry) as told:
+            found = await registry.list_deliveries(shop.id, limit=4)
+        assert found == sorted(found, key=lambda one: (one.created_at, one.match_id), reverse=True)
+        assert {one.match_id for one in found} <= {one.match_id for batch in batches for one in batch[::2]}
+        plan = await plan_of(registry, told[-1])
+        assert "ix_deliveries_tenant_id" in plan
+        assert not re.search("sort|b-tree", plan, re.IGNORECASE)
 
     async def test_none_stays_behind_a_filter_that_goes(self, registry: SqlRegistry, shop: Tenant) -> None:
         """Nobody would look for it there: no worker, and no erasure."""

@@ -5,11 +5,11 @@ import random
 import uuid
 
 import pytest
-from sqlalchemy import event
 
 from schemas.settings import Settings
 from schemas.topics import Coordinates
 from stores.registry import KeyClaim, SqlRegistry, open_registry
+from tests.contract.registry_statements import plan_of, statements
 
 UUID = "7f0f3c0e-0d0c-4a3e-9b1a-5a5f0c1d2e3f"
 
@@ -66,19 +66,10 @@ class EventKeyContract:
         """One by one, they would take longer than the registry is waited for when its disk is busy."""
         claims = [KeyClaim(1 + n % 2, str(uuid.uuid4()), at(n)) for n in range(10_000)]
         await registry.claim_keys(claims)
-        told: list[str] = []
-
-        def tell(connection: object, cursor: object, statement: str, *_: object) -> None:
-            told.append(statement)
-
-        engine = registry._database.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", tell)
-        try:
-            kept, released = claims[::3], [claim for n, claim in enumerate(claims) if n % 3]
+        kept, released = claims[::3], [claim for n, claim in enumerate(claims) if n % 3]
+        with statements(registry) as told:
             await registry.release_keys(released)
-        finally:
-            event.remove(engine, "before_cursor_execute", tell)
-        assert len([one for one in told if "DELETE FROM event_keys" in one]) == 1
+        assert len([one for one in told if "DELETE FROM event_keys" in one.sql]) == 1
         others = [KeyClaim(one.tenant_id, one.event_id, at(one.at.ko, inc=2)) for one in claims]
         owned = await owners(registry, *others)
         assert [owner.ko for owner in owned if owner.inc == 1] == [claim.at.ko for claim in kept]
@@ -118,6 +109,45 @@ class EventKeyContract:
         await owners(registry, KeyClaim(1, key(1), at(1)))
         replays = [KeyClaim(1, key(1), at(n), replay_of=at(1)) for n in (11, 10)]
         assert await owners(registry, *replays) == [at(11), at(11)]
+
+    async def test_a_replay_of_a_replay_in_one_batch_has_the_key(self, registry: SqlRegistry) -> None:
+        """So it is after a crash between a letter's burial and its offset: both are read again."""
+        await owners(registry, KeyClaim(1, key(1), at(1)), KeyClaim(1, key(2), at(2)))
+        batch = [
+            KeyClaim(1, key(1), at(11), replay_of=at(1)),
+            KeyClaim(1, key(2), at(12), replay_of=at(2)),
+            KeyClaim(1, key(1), at(13), replay_of=at(11)),
+        ]
+        assert await owners(registry, *batch) == [at(13), at(12), at(13)]
+
+    async def test_a_large_batch_is_taken_over_by_one_statement(self, registry: SqlRegistry) -> None:
+        claims = [KeyClaim(1 + n % 2, str(uuid.uuid4()), at(n)) for n in range(10_000)]
+        await registry.claim_keys(claims)
+        replays = [
+            KeyClaim(one.tenant_id, one.event_id, at(n, inc=2), replay_of=at(n if n % 3 else n + 1))
+            for n, one in enumerate(claims)
+        ]
+        with statements(registry) as told:
+            owned = await owners(registry, *reversed(replays))
+        [takeover] = [one for one in told if "UPDATE event_keys" in one.sql]
+        plan = await plan_of(registry, takeover)
+        assert "SCAN k" not in plan, "SQLite reads the whole table"
+        assert owned[::-1] == [(replays if n % 3 else claims)[n].at for n in range(10_000)]
+
+    async def test_two_workers_take_over_the_same_at_once(
+        self, registry: SqlRegistry, settings: Settings
+    ) -> None:
+        async with open_registry(settings) as other:
+            for round_ in range(5):
+                claims = [KeyClaim(1, str(uuid.uuid4()), at(n)) for n in range(500)]
+                await registry.claim_keys(claims)
+                mine, yours = (
+                    [KeyClaim(1, one.event_id, at(n, inc=inc), one.at) for n, one in enumerate(claims)]
+                    for inc in (2 + round_, 12 + round_)
+                )
+                told = await asyncio.gather(owners(registry, *mine), owners(other, *yours[::-1]))
+                assert told[0] == told[1][::-1]
+                assert all(owner in (a.at, b.at) for owner, a, b in zip(told[0], mine, yours, strict=True))
 
     async def test_a_replay_after_the_release_claims_like_any_other(self, registry: SqlRegistry) -> None:
         dead, replay = KeyClaim(1, key(1), at(1)), KeyClaim(1, key(1), at(9), replay_of=at(1))

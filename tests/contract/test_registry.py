@@ -18,6 +18,9 @@ from stores.registry.database import open_database
 from stores.registry.demo import seed_demo
 from stores.registry.tokens import secret_sha256
 from tests.contract import registry_contract
+from tests.contract.deliveries_contract import HOUR_MS, new, take
+from tests.contract.filters_contract import hooked
+from tests.contract.registry_statements import plan_of, statements
 
 registry = registry_contract.registry
 shop = registry_contract.shop
@@ -80,6 +83,23 @@ async def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> Non
             await registry.list_tenants()
         with pytest.raises(StoreUnavailable, match="not a database"):
             await registry.tenant(TenantRef("id", "1"))
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_dead_deliveries_are_found_without_the_delivered(
+    registry: SqlRegistry, shop: Tenant, rival: Tenant, named: bool
+) -> None:
+    """Postgres chooses its way by what it knows of the rows; SQLite has only the statement to go by."""
+    filter_, other = await hooked(registry, shop), await hooked(registry, rival)
+    await take(registry, new(filter_), new(other), for_ms=-1)
+    await registry.sweep_deliveries(keep_ms=HOUR_MS)
+    with statements(registry) as told:
+        [found] = await registry.list_deliveries(
+            shop.id, filter_id=filter_.filter_id if named else "", state="dead"
+        )
+    assert found.filter_id == filter_.filter_id
+    assert await registry.list_deliveries(shop.id, filter_id=other.filter_id, state="dead") == []
+    assert "INDEX ix_deliveries_due (filter_id=? AND state=?)" in await plan_of(registry, told[-1])
 
 
 async def test_a_path_that_cannot_be_opened(tmp_path: Path) -> None:

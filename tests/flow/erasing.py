@@ -3,10 +3,12 @@
 import asyncio
 import multiprocessing
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bus import open_bus
 from bus.log.database import Database
@@ -22,7 +24,8 @@ from schemas.topics import ALL
 from stores.registry import Erasure, open_registry
 from stores.registry.tables import metadata
 from stores.warehouse import open_warehouse
-from tests.flow.whole import REDO, Whole
+from tests.embedded_clickhouse import EmbeddedClickHouse
+from tests.flow.whole import REDO, Whole, open_whole
 
 TABLES = (*LANDING, "customer_fields", "person_overrides")
 EVERYTHING = 2**60
@@ -33,6 +36,16 @@ ANNS = ("cust-ann", "ann@example.com", "+525512345678", "Ann's Street")
 JOANN = {"id": "cust-joann", "email": "joann@example.com"}
 
 _context = multiprocessing.get_context("forkserver")
+
+
+@pytest.fixture
+async def whole(
+    request: pytest.FixtureRequest, clickhouse: EmbeddedClickHouse, tmp_path: Path
+) -> AsyncIterator[Whole]:
+    """The whole way of an event, in a database of the test file's own name."""
+    name = request.path.stem.removeprefix("test_")
+    async with open_whole(clickhouse, name, tmp_path, tables=TABLES) as opened:
+        yield opened
 
 
 def event(customer: Mapping[str, Any], name: str = "Profile Updated", **more: Any) -> dict[str, Any]:

@@ -1,21 +1,16 @@
 """A person is erased over the whole way: every row goes, the books balance, nobody else loses anything."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from bus.base import Record
 from schemas.envelope import decode_envelope
 from schemas.topics import DEAD, RAW, Partition
-from tests.embedded_clickhouse import EmbeddedClickHouse
+from tests.flow import erasing
 from tests.flow.erasing import (
     ANN,
     ANNS,
     JOANN,
-    TABLES,
     eraser_of,
     erasure,
     event,
@@ -27,13 +22,9 @@ from tests.flow.erasing import (
     send,
 )
 from tests.flow.webhooks import add, sending, until
-from tests.flow.whole import RELO, Whole, open_whole
+from tests.flow.whole import RELO, Whole
 
-
-@pytest.fixture
-async def whole(clickhouse: EmbeddedClickHouse, tmp_path: Path) -> AsyncIterator[Whole]:
-    async with open_whole(clickhouse, "erasure", tmp_path, tables=TABLES) as opened:
-        yield opened
+whole = erasing.whole
 
 
 async def visit(whole: Whole, device: str, **props: Any) -> None:

@@ -2,20 +2,17 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from console.erasure.crash import POINTS
 from stores.base import StoreUnavailable
 from stores.registry import LeaseLost
-from tests.embedded_clickhouse import EmbeddedClickHouse
+from tests.flow import erasing
 from tests.flow.erasing import (
     ANN,
     ANNS,
     JOANN,
-    TABLES,
     eraser_of,
     erasure,
     event,
@@ -25,18 +22,14 @@ from tests.flow.erasing import (
     send,
     start,
 )
-from tests.flow.whole import Whole, open_whole
+from tests.flow.whole import Whole
 
 EVENTS = 7
 
 SECOND_STEP = ("before_certificate",)
 """What is reached once the log has forgotten."""
 
-
-@pytest.fixture
-async def whole(clickhouse: EmbeddedClickHouse, tmp_path: Path) -> AsyncIterator[Whole]:
-    async with open_whole(clickhouse, "erasure_crash", tmp_path, tables=TABLES) as opened:
-        yield opened
+whole = erasing.whole
 
 
 async def step(whole: Whole) -> None:

@@ -1,18 +1,15 @@
 """A worker is killed, a person is erased, the next worker goes on: nothing comes back, the books balance."""
 
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.embedded_clickhouse import EmbeddedClickHouse
-from tests.flow import person_child
+from tests.flow import erasing, person_child
 from tests.flow.erasing import (
     ANN,
     ANNS,
     JOANN,
-    TABLES,
     eraser_of,
     erasure,
     event,
@@ -21,14 +18,10 @@ from tests.flow.erasing import (
     request,
     send,
 )
-from tests.flow.whole import Whole, open_whole
+from tests.flow.whole import Whole
 from tests.flow.worker_child import ended
 
-
-@pytest.fixture
-async def whole(clickhouse: EmbeddedClickHouse, tmp_path: Path) -> AsyncIterator[Whole]:
-    async with open_whole(clickhouse, "erasure_resumed", tmp_path, tables=TABLES) as opened:
-        yield opened
+whole = erasing.whole
 
 
 @pytest.mark.parametrize(

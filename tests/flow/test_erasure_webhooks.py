@@ -2,23 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
 from stores.registry import SqlRegistry
-from tests.embedded_clickhouse import EmbeddedClickHouse
-from tests.flow.erasing import ANN, JOANN, TABLES, eraser_of, erasure, event, request, send
+from tests.flow import erasing
+from tests.flow.erasing import ANN, JOANN, eraser_of, erasure, event, request, send
 from tests.flow.webhooks import add, hurry, sending, until
-from tests.flow.whole import Whole, open_whole
+from tests.flow.whole import Whole
 from tests.unit.workers.receiver import receiving, status
 
-
-@pytest.fixture
-async def whole(clickhouse: EmbeddedClickHouse, tmp_path: Path) -> AsyncIterator[Whole]:
-    async with open_whole(clickhouse, "erasure_webhooks", tmp_path, tables=TABLES) as opened:
-        yield opened
+whole = erasing.whole
 
 
 async def test_no_webhook_is_sent_after_the_erasure(whole: Whole) -> None:

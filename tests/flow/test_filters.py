@@ -209,7 +209,10 @@ async def test_no_webhook_to_this_machine(whole: Whole, receiver: Receiver, host
     assert (code, shown["id"], shown["state"]) == (0, dead.match_id, "dead")
     filter_ = (await registry.list_filters(1))[0]
     await registry.replace_filter(1, filter_.filter_id, "Orders", filter_.conditions, url=receiver.url)
-    code, [told], errors = await whole.penstock("filter", "replay", "Orders")
+    code, told, errors = await whole.penstock("filter", "replay", "Orders", "--id", "nobody")
+    assert (code, told) == (2, [])
+    assert "not a valid UUID" in errors
+    code, [told], errors = await whole.penstock("filter", "replay", "Orders", "--id", dead.match_id)
     assert (code, told["replayed"]) == (0, 1), errors
     async with sending(whole):
         await until(registry, 1, "delivered")

@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import socket
-import time
-from contextlib import suppress
 
 from bus import open_bus
 from bus.base import Bus
 from schemas.settings import Settings
 from stores.registry import SqlRegistry, open_registry
 from workers import admin
-from workers.run import LOOK_EVERY_S, STUCK_S, WorkerStuck, stop_signal
+from workers.run import stop_signal
+from workers.watch import run_watched
 from workers.webhooks.dispatch import Dispatcher
 from workers.webhooks.endpoints import Endpoints
 from workers.webhooks.intake import NAME, Intake
@@ -47,37 +46,10 @@ async def serve_webhooks(
         ended = asyncio.Event()
         serving = asyncio.create_task(admin.serve_admin(admin.app(NAME, [intake], stop), sock, ended))
         try:
-            await _work(intake, dispatcher, stop)
+            working, noting = [intake.run(), dispatcher.run()], [dispatcher.keep_notes()]
+            if not await run_watched(working, [intake, dispatcher], stop, stop_s=STOP_S, beside=noting):
+                log.warning("not finished within %.0f s; what is under way is sent again later", STOP_S)
         finally:
             ended.set()
             await serving
     log.info("stopped")
-
-
-async def _work(intake: Intake, dispatcher: Dispatcher, stop: asyncio.Event) -> None:
-    working = [asyncio.create_task(intake.run()), asyncio.create_task(dispatcher.run())]
-    watching = asyncio.create_task(_watch(intake, dispatcher, stop))
-    noting = asyncio.create_task(dispatcher.keep_notes())
-    try:
-        running = {*working, watching, noting}
-        while not all(task.done() for task in working):
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            if watching in done:
-                log.warning("not finished within %.0f s; what is under way is sent again later", STOP_S)
-                return
-    finally:
-        for task in (*working, watching, noting):
-            task.cancel()
-        await asyncio.gather(*working, watching, noting, return_exceptions=True)
-
-
-async def _watch(intake: Intake, dispatcher: Dispatcher, stop: asyncio.Event) -> None:
-    """Return when time is up after a stop signal. Raises WorkerStuck."""
-    while not stop.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
-        if time.monotonic() - min(intake.turned_at, dispatcher.turned_at) > STUCK_S:
-            raise WorkerStuck(f"the worker did nothing for {STUCK_S:.0f} s")
-    await asyncio.sleep(STOP_S)

@@ -163,7 +163,12 @@ async def test_deliveries_and_their_replay(api: Api) -> None:
     assert (await ask(api, "GET", path + "?state=waiting")).json() == {"deliveries": []}
     assert (await ask(api, "GET", path + "?state=lost")).status_code == 400
     replay = f"{path}/replay"
-    assert (await ask(api, "POST", replay, {"id": "nobody"})).json() == {"replayed": 0}
+    for wrong in ("nobody", "", 7):
+        refused = await ask(api, "POST", replay, {"id": wrong})
+        assert (refused.status_code, refused.json()["code"]) == (400, "body_invalid")
+        assert "$.id" in refused.json()["message"]
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert (await ask(api, "POST", replay, {"id": nobody})).json() == {"replayed": 0}
     assert (await ask(api, "POST", replay, {"id": MATCH})).json() == {"replayed": 1}
     assert (await ask(api, "POST", replay, {})).json() == {"replayed": 0}
     [waits] = (await ask(api, "GET", path)).json()["deliveries"]

@@ -17,7 +17,15 @@ from stores.base import StoreMisconfigured
 from stores.migrations import migrate_registry
 from stores.registry.tables import metadata
 
-STEPS = ["0001_tenants", "0002_event_keys", "0003_persons", "0004_segments", "0005_filters", "0006_erasures"]
+STEPS = [
+    "0001_tenants",
+    "0002_event_keys",
+    "0003_persons",
+    "0004_segments",
+    "0005_filters",
+    "0006_erasures",
+    "0007_newest_deliveries",
+]
 MIGRATE = """
 import asyncio, sys
 from schemas.settings import Settings
