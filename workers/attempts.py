@@ -8,7 +8,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from struct import Struct as Layout
-from typing import NamedTuple
+
+from msgspec import Struct
 
 REQUESTS_MAX = 1_000_000
 """Of one worker, over all its partitions."""
@@ -28,7 +29,7 @@ _HEAD = Layout("<qQ")  # received_at, the first offset; the indices follow, 2 by
 _Runs = bytes | tuple[bytes, ...]
 
 
-class Seen(NamedTuple):
+class Seen(Struct, frozen=True, gc=False):
     """One event of a request: its index there, its offset, and when it was received (Unix ms)."""
 
     request_index: int

@@ -5,15 +5,17 @@ of the one before. Nearly all addresses and persons do little, so a worker count
 shares a counter once it has seen a sixteenth of the limit: one call a batch, and few counters in it.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import dialects
 from schemas.event import Event
 from stores.base import KeyStore, StoreUnavailable
 from workers import metrics
 from workers.consent import BITS
+from workers.fraud.minutes import Minute, Minutes
 from workers.fraud.rules import (
     COUNTERS_KEPT_MS,
     IP_EVENTS_MAX,
@@ -23,9 +25,6 @@ from workers.fraud.rules import (
     Reason,
 )
 
-Key = tuple[Literal["ip", "person"], int, str, int]
-"""Tenant, the address or person, and the number of the window since 1970."""
-
 _NAME = "%s|%d|%s|%d"
 _RULES: dict[str, tuple[int, Reason]] = {
     "ip": (IP_EVENTS_MAX, "velocity_ip"),
@@ -33,10 +32,9 @@ _RULES: dict[str, tuple[int, Reason]] = {
 }
 _FEWEST = min(IP_EVENTS_MAX, PERSON_EVENTS_MAX)
 _SHARED_FROM = {of: events_max * SHARED_FROM for of, (events_max, _) in _RULES.items()}
-_SHARED_FROM_FEWEST = min(_SHARED_FROM.values())
 
 SEEN_MAX = 100_000
-"""Addresses and persons by minute, of this worker alone; about 30 MB. A batch more, in passing."""
+"""Addresses and persons by minute, of this worker alone; about 15 MB. A batch more, in passing."""
 
 SERVER_SIDE = frozenset(
     dialect.name
@@ -48,23 +46,22 @@ SERVER_SIDE = frozenset(
 _LOCATION, _IDENTITY = BITS["location"], BITS["identity"]
 
 
-def address_key(event: Event) -> Key | None:
-    """Return whose address it is and when, or None where no rule may judge by it."""
-    if not event.ip or not event.allowed & _LOCATION:
-        return None
-    if event.ip_source == "event":
-        return ("ip", event.tenant_id, event.ip, event.occurred_at // VELOCITY_WINDOW_MS)
-    if event.dialect in SERVER_SIDE:
-        return None
-    # What a connection says is true of when it was there, whatever time the event claims.
-    return ("ip", event.tenant_id, event.ip, event.received_at // VELOCITY_WINDOW_MS)
+def has_address(event: Event) -> bool:
+    """Tell whether a rule may judge by the event's address."""
+    return (
+        event.ip != ""
+        and event.allowed & _LOCATION != 0
+        and (event.ip_source == "event" or event.dialect not in SERVER_SIDE)
+    )
 
 
-def person_key(event: Event) -> Key | None:
-    """Return whose event it is and when, or None."""
-    if event.person_id is None or not event.allowed & _IDENTITY:
-        return None
-    return ("person", event.tenant_id, event.person_id, event.occurred_at // VELOCITY_WINDOW_MS)
+class _Busy(NamedTuple):
+    """Who does much in a minute, of whom the counter is shared."""
+
+    minute: Minute
+    name: str
+    number: int  # in this batch
+    unshared: int  # what the key store has not been told yet, also where that is nothing new
 
 
 class Velocity:
@@ -72,81 +69,102 @@ class Velocity:
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
-        self._seen: dict[Key, int] = {}
-        self._seen_before: dict[Key, int] = {}
+        self._seen = Minutes(SEEN_MAX)
 
     async def judge(
-        self,
-        events: Sequence[Event],
-        addresses: Sequence[Key | None],
-        persons: Sequence[Key | None],
-        first_new: int,
+        self, events: Sequence[Event], addressed: Sequence[bool], first_new: int
     ) -> Mapping[int, list[Reason]]:
         """Return the reasons against events, by index, where there are any.
 
-        The two lists are parallel to `events`; those before `first_new` were counted earlier.
+        `addressed` says of each event what `has_address` does; those before `first_new` were counted earlier.
         """
-        numbers = Counter((*addresses[first_new:], *persons[first_new:]))
-        for key in (*addresses[:first_new], *persons[:first_new]):
-            numbers.setdefault(key, 0)
-        busy = self._busy(numbers)
+        met = _by_minute(events, addressed)
+        busy = self._count(events, met, first_new)
         if not busy:
             return {}
         try:
-            hot = await self._hot(busy, numbers)
+            hot = await self._hot(busy)
         except StoreUnavailable:
             metrics.FRAUD_UNCOUNTED.inc()
             return {}
         reasons: dict[int, list[Reason]] = {}
-        for keys in (addresses, persons) if hot else ():
-            _walk(events, keys, first_new, hot, reasons)
+        for minute, numbers in hot.items():
+            for place in _too_fast(events, met[minute], minute, first_new, numbers):
+                reasons.setdefault(place, []).append(_RULES[minute.of][1])
         return reasons
 
-    def _busy(self, numbers: "Counter[Key | None]") -> dict[Key, int]:
-        """Count here; return what is to be added to shared counters, also where that is nothing new."""
-        if len(self._seen) >= SEEN_MAX // 2:
-            self._seen_before, self._seen = self._seen, {}
-        seen, before = self._seen, self._seen_before
-        busy: dict[Key, int] = {}
-        for key, number in numbers.items():
-            if key is None:
-                continue
-            seen[key] = total = (seen.get(key) or before.get(key, 0)) + number
-            if total >= _SHARED_FROM_FEWEST and total >= (shared_from := _SHARED_FROM[key[0]]):
-                busy[key] = number if total - number >= shared_from else total
-        return busy
+    def _count(self, events: Sequence[Event], met: Mapping[Minute, list[int]], first_new: int) -> list[_Busy]:
+        """Count here, and return what is to be shared."""
+        self._seen.turn()
+        found: list[_Busy] = []
+        for minute, places in met.items():
+            names = _names(events, places, minute)
+            new = bisect_left(places, first_new)
+            counts = self._seen.count(minute, names, new)
+            shared_from = _SHARED_FROM[minute.of]
+            busy = {name for name in names if counts[name] >= shared_from}
+            if busy:
+                numbers = Counter(name for name in names[new:] if name in busy)
+                for name in busy:
+                    total, number = counts[name], numbers[name]
+                    is_shared = total - number >= shared_from
+                    found.append(_Busy(minute, name, number, number if is_shared else total))
+        return found
 
-    async def _hot(self, busy: dict[Key, int], numbers: "Counter[Key | None]") -> dict[Key, tuple[int, int]]:
-        """Share; return the keys with many events: in this window before this batch, in the one before."""
-        names = [_NAME % key for key in busy]
-        befores = [_NAME % (of, tenant_id, name, window - 1) for of, tenant_id, name, window in busy]
+    async def _hot(self, busy: Sequence[_Busy]) -> dict[Minute, dict[str, tuple[int, int]]]:
+        """Share; return the names with many events: in this minute before this batch, in the one before."""
+        names = [_NAME % (*minute[:2], name, minute.window) for minute, name, _, _ in busy]
+        befores = [_NAME % (*minute[:2], name, minute.window - 1) for minute, name, _, _ in busy]
         counts = dict.fromkeys(befores, 0)
-        counts.update(zip(names, busy.values(), strict=True))
+        counts.update((name, one.unshared) for name, one in zip(names, busy, strict=True))
         totals = dict(zip(counts, await self._keys.count(counts, COUNTERS_KEPT_MS), strict=True))
-        return {
-            key: (totals[name] - numbers[key], totals[before])
-            for key, name, before in zip(busy, names, befores, strict=True)
-            if totals[name] + totals[before] > _FEWEST
-        }
+        hot: dict[Minute, dict[str, tuple[int, int]]] = {}
+        for one, name, before in zip(busy, names, befores, strict=True):
+            if totals[name] + totals[before] > _FEWEST:
+                hot.setdefault(one.minute, {})[one.name] = (totals[name] - one.number, totals[before])
+        return hot
 
 
-def _walk(
+def _by_minute(events: Sequence[Event], addressed: Sequence[bool]) -> dict[Minute, list[int]]:
+    """Return the indices of events: of addresses first, then of persons."""
+    addresses: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    persons: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, (event, has_address) in enumerate(zip(events, addressed, strict=True)):
+        window = event.occurred_at // VELOCITY_WINDOW_MS
+        if event.person_id is not None and event.allowed & _IDENTITY:
+            persons[event.tenant_id, window].append(index)
+        if has_address:
+            if event.ip_source != "event":
+                # What a connection says is true of when it was there, whatever time the event claims.
+                window = event.received_at // VELOCITY_WINDOW_MS
+            addresses[event.tenant_id, window].append(index)
+    met = {Minute("ip", *when): places for when, places in addresses.items()}
+    return met | {Minute("person", *when): places for when, places in persons.items()}
+
+
+def _names(events: Sequence[Event], places: Sequence[int], minute: Minute) -> list[str]:
+    if minute.of == "ip":
+        return [events[place].ip for place in places]
+    return [events[place].person_id or "" for place in places]
+
+
+def _too_fast(
     events: Sequence[Event],
-    keys: Sequence[Key | None],
+    places: Sequence[int],
+    minute: Minute,
     first_new: int,
-    hot: dict[Key, tuple[int, int]],
-    reasons: dict[int, list[Reason]],
-) -> None:
-    for index, key in enumerate(keys):
-        if key is None or key not in hot:
+    numbers: dict[str, tuple[int, int]],
+) -> Iterator[int]:
+    events_max, _ = _RULES[minute.of]
+    for place, name in zip(places, _names(events, places, minute), strict=True):
+        if name not in numbers:
             continue
-        number, before = hot[key]
-        if index >= first_new:
+        number, before = numbers[name]
+        if place >= first_new:
             number += 1
-            hot[key] = (number, before)
-        event = events[index]
-        is_received = key[0] == "ip" and event.ip_source == "connection"
+            numbers[name] = (number, before)
+        event = events[place]
+        is_received = minute.of == "ip" and event.ip_source == "connection"
         into_ms = (event.received_at if is_received else event.occurred_at) % VELOCITY_WINDOW_MS
-        events_max, reason = _RULES[key[0]]
         if number + before * (1 - into_ms / VELOCITY_WINDOW_MS) > events_max:
-            reasons.setdefault(index, []).append(reason)
+            yield place

@@ -160,19 +160,26 @@ class Duplicates:
         named = {request_of(text): places for text, places in requests.items()}
         await self._learn(kp, first, [(name, [events[p] for p in places]) for name, places in named.items()])
         for name, places in named.items():
-            repeated = self._attempts.knows(kp, name)
-            kept: dict[int, Seen] = {}
-            for place in places:
-                event = events[place]
-                seen = _seen(event)
-                owner = self._attempts.owner(kp, name, seen) if repeated else None
-                if owner is None and seen.request_index in kept and _near(kept[seen.request_index], seen):
-                    owner = kept[seen.request_index].ko
-                if owner is None:
-                    kept[seen.request_index] = seen
-                elif owner != seen.ko:
-                    verdicts[place] = Duplicate(event.event_id)
-            self._attempts.add(kp, name, kept.values())
+            attempt = {seen.request_index: seen for seen in [_seen(events[place]) for place in places]}
+            if len(attempt) < len(places) or self._attempts.knows(kp, name):
+                attempt = self._judge_repeat(kp, name, events, places, verdicts)
+            self._attempts.add(kp, name, attempt.values())
+
+    def _judge_repeat(
+        self, kp: int, name: bytes, events: Sequence[Event], places: Sequence[int], verdicts: list[Verdict]
+    ) -> dict[int, Seen]:
+        """Judge a request that was here before, in this batch or earlier; return what owns its ids now."""
+        kept: dict[int, Seen] = {}
+        for place in places:
+            seen = _seen(events[place])
+            owner = self._attempts.owner(kp, name, seen)
+            if owner is None and seen.request_index in kept and _near(kept[seen.request_index], seen):
+                owner = kept[seen.request_index].ko
+            if owner is None:
+                kept[seen.request_index] = seen
+            elif owner != seen.ko:
+                verdicts[place] = Duplicate(events[place].event_id)
+        return kept
 
     async def _learn(self, kp: int, first: Event, requests: Sequence[tuple[bytes, list[Event]]]) -> None:
         """Ask `events` for the requests that may have been here before us."""

@@ -12,11 +12,11 @@ from bus.base import Taken
 from schemas.event import Event
 from schemas.topics import Coordinates, Partition
 from workers import metrics
-from workers.consent import BITS, allows
+from workers.consent import BITS
 from workers.fraud.devices import Devices
 from workers.fraud.purchases import Purchases
 from workers.fraud.rules import COLD, LONG_AGO_MS, Reason, is_automation, score_of
-from workers.fraud.velocity import SERVER_SIDE, Key, Velocity, address_key, person_key
+from workers.fraud.velocity import SERVER_SIDE, Velocity, has_address
 from workers.fraud.warmth import Warmth
 from workers.resources import Resources
 from workers.stage import KEEP, Verdict
@@ -25,7 +25,7 @@ AGENTS_MAX = 8_192
 AGENT_CHARS_MAX = 512
 """Together 5 MB."""
 
-_IDENTITY, _DEVICE = BITS["identity"], BITS["device"]
+_ANALYTICS, _IDENTITY, _DEVICE = BITS["analytics"], BITS["identity"], BITS["device"]
 
 
 class Fraud:
@@ -42,7 +42,7 @@ class Fraud:
 
     async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Keep all."""
-        analysed = [event for event in events if allows(event, "analytics")]
+        analysed = [event for event in events if event.allowed & _ANALYTICS]
         if analysed:
             await self._score(analysed)
         return [KEEP] * len(events)
@@ -56,15 +56,15 @@ class Fraud:
 
     async def _score(self, events: Sequence[Event]) -> None:
         first_new, warm_at = self._warmth.begin(events)
-        addresses = [address_key(event) for event in events]
-        persons = [person_key(event) for event in events]
-        too_fast = await self._velocity.judge(events, addresses, persons, first_new)
+        addressed = [has_address(event) for event in events]
+        too_fast = await self._velocity.judge(events, addressed, first_new)
         fired: Counter[Reason] = Counter()
         reasons: list[Reason] = []
-        for index, (event, address) in enumerate(zip(events, addresses, strict=True)):
+        for index, event in enumerate(events):
             if index in too_fast:
                 reasons += too_fast[index]
-            self._judge(event, address, index >= first_new, reasons)
+            country = event.country if addressed[index] else ""
+            self._judge(event, country, index >= first_new, reasons)
             if reasons:
                 event.fraud_score, event.fraud_reasons = score_of(reasons), tuple(reasons)
                 fired.update(reasons)
@@ -77,8 +77,7 @@ class Fraud:
         for reason, number in fired.items():
             metrics.FRAUD_REASONS.labels(reason).inc(number)
 
-    def _judge(self, event: Event, address: Key | None, is_new: bool, reasons: list[Reason]) -> None:
-        country = event.country if address is not None else ""
+    def _judge(self, event: Event, country: str, is_new: bool, reasons: list[Reason]) -> None:
         if event.anonymous_id and event.allowed & _IDENTITY:
             self._devices.judge(event, country, is_new=is_new, reasons=reasons)
         if event.event_type == "order_completed":

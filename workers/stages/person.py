@@ -15,7 +15,7 @@ from schemas.topics import Coordinates, Partition
 from stores.base import StoreError
 from workers import metrics
 from workers.consent import BITS
-from workers.lastused import LastUsed
+from workers.lastused import LastUsed, LastUsedBy
 from workers.persons.cache import Device, Standing, is_short
 from workers.persons.decision import Decision
 from workers.persons.names import given, phone_of
@@ -37,7 +37,7 @@ _NO_FACTS: dict[str, str] = {}
 _encode = msgspec.json.Encoder().encode
 
 CustomerKey = tuple[int, str, str, str, str, str]
-DeviceKey = tuple[int, str, str]
+DeviceKey = tuple[tuple[int, str], str]
 
 
 class Person:
@@ -49,7 +49,7 @@ class Person:
         self._registry = use.registry
         self._resolver = Resolver(use.registry, use.warehouse)
         self._customers: LastUsed[CustomerKey, Standing] = LastUsed(CUSTOMERS_MAX)
-        self._devices: LastUsed[DeviceKey, Device] = LastUsed(DEVICES_MAX)
+        self._devices: LastUsedBy[tuple[int, str], str, Device] = LastUsedBy(DEVICES_MAX)
         self._fresh_s = use.settings.registry_cache_s
         self._epoch = 0
         self._ask_at = 0.0
@@ -91,7 +91,7 @@ class Person:
     def _standing(self, event: Event) -> Standing | None:
         """Return what is remembered, or None."""
         if event.anonymous_id:
-            device = self._devices.get((event.tenant_id, event.dialect, event.anonymous_id))
+            device = self._devices.get((event.tenant_id, event.dialect), event.anonymous_id)
             if device is None:
                 return None
             standing = device.standings.get((event.user_id, event.email, event.phone))
@@ -134,12 +134,12 @@ class Person:
     def _remember_device(self, event: Event, standing: Standing, answer: Resolved) -> None:
         key = _device_key(event)
         if answer.device_changed or not answer.lasting:
-            self._devices.drop(key)
+            self._devices.drop(*key)
         if answer.lasting and is_short(event):
-            device = self._devices.get(key)
+            device = self._devices.get(*key)
             if device is None:
                 device = Device()
-                self._devices.put(key, device)
+                self._devices.put(*key, device)
             device.put((event.user_id, event.email, event.phone), standing)
 
 
@@ -156,7 +156,7 @@ def _customer_key(event: Event) -> CustomerKey:
 
 
 def _device_key(event: Event) -> DeviceKey:
-    return (event.tenant_id, event.dialect, event.anonymous_id)
+    return (event.tenant_id, event.dialect), event.anonymous_id
 
 
 def _at(event: Event) -> Coordinates:

@@ -1,6 +1,7 @@
 """What the fraud rules remember: bounded, and right within what is stated."""
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from math import inf
 from uuid import UUID
@@ -14,12 +15,13 @@ from stores.keys import MemoryKeys
 from tests.unit.workers.judged import event, purchase
 from workers.fraud import devices, purchases, tender, velocity
 from workers.fraud.devices import Devices
+from workers.fraud.minutes import MINUTE_ENTRIES, Minute, Minutes
 from workers.fraud.purchases import Purchases
 from workers.fraud.revenue import BUCKETS_MAX, MEMORY, Usual
 from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE, Reason
 from workers.fraud.tender import is_tender
-from workers.fraud.velocity import Velocity, address_key
-from workers.lastused import LastUsed
+from workers.fraud.velocity import Velocity, has_address
+from workers.lastused import LastUsed, LastUsedBy
 
 keys = st.integers(0, 30)
 
@@ -40,6 +42,24 @@ def test_what_was_used_last_is_never_forgotten(entries_max: int, uses: Sequence[
         if is_put or value is not None:
             order = [other for other in order if other != key] + [key]
         assert len(memory) <= entries_max
+
+
+@given(st.integers(2, 20), st.lists(st.tuples(keys, st.booleans())))
+def test_groups_share_one_bound(entries_max: int, uses: Sequence[tuple[int, bool]]) -> None:
+    """The same as one LastUsed whose keys hold the group, whatever is put, asked for and dropped."""
+    grouped, plain = LastUsedBy[int, int, int](entries_max), LastUsed[tuple[int, int], int](entries_max)
+    for number, (key, is_put) in enumerate(uses):
+        group = key % 3
+        assert grouped.get(group, key) == plain.get((group, key))
+        if is_put:
+            grouped.put(group, key, number)
+            plain.put((group, key), number)
+        elif number % 3 == 0:
+            grouped.drop(group, key)
+            plain.drop((group, key))
+        assert len(grouped) == len(plain) <= entries_max
+    grouped.clear()
+    assert len(grouped) == 0
 
 
 def quantile(amounts: Sequence[float]) -> float:
@@ -107,7 +127,7 @@ def test_long_names_are_remembered_by_their_digest() -> None:
     bought.judge(purchase(2, **long, value="101.000000"), "MX", is_new=True, reasons=reasons)
     assert reasons == ["order_repeated"]
     assert len(known._devices) == 1
-    keys = [*known._devices._young, *bought._orders._young]
+    keys = [*[(key,) for key in known._devices._young[1]], *bought._orders._young]
     assert len(keys) == 3
     assert all(len(part) < 200 for key in keys for part in key if not isinstance(part, int))
 
@@ -119,8 +139,32 @@ async def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         events = [
             event(n, ip=f"203.0.{n}.{m}", ip_source="event", person_id=str(UUID(int=m))) for m in range(20)
         ]
-        await counted.judge(events, [address_key(each) for each in events], [None] * 20, 0)
-        assert len(counted._seen) + len(counted._seen_before) <= 100 + 2 * 20
+        await counted.judge(events, [has_address(each) for each in events], 0)
+        assert 0 < len(counted._seen) <= 100 + 2 * 20
+
+
+def test_a_backfill_of_many_minutes_is_bounded() -> None:
+    """A minute takes memory of its own, whatever it holds."""
+    seen = Minutes(1_000)
+    for n in range(5_000):
+        seen.turn()
+        seen.count(Minute("ip", 1, n), ["203.0.113.9"], 0)
+    assert len(seen._young) + len(seen._old) <= 1_000 / MINUTE_ENTRIES
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.lists(keys, min_size=1)), max_size=30), st.integers(2, 40))
+def test_who_is_met_again_and_again_is_counted_on(batches: list[tuple[int, list[int]]], size: int) -> None:
+    """What is forgotten begins anew; what is met in each batch is never forgotten."""
+    seen, exact = Minutes(size), Counter[tuple[int, str]]()
+    for window, met in batches:
+        seen.turn()
+        names = [*map(str, met), "always"]
+        exact.update((window, name) for name in names)
+        exact[1 - window, "always"] += 1
+        counts = seen.count(Minute("ip", 1, window), names, 0)
+        others = seen.count(Minute("ip", 1, 1 - window), ["always"], 0)
+        assert (counts["always"], others["always"]) == (exact[window, "always"], exact[1 - window, "always"])
+        assert all(0 < counts[name] <= exact[window, name] for name in names)
 
 
 def test_the_table_of_currencies_names_what_exists() -> None:
