@@ -18,6 +18,12 @@ class Hand(Protocol):
     def in_hand(self) -> int: ...
 
 
+class Nothing:
+    """In hand: of a partition whose records are dealt with as they are taken."""
+
+    in_hand = 0
+
+
 class Gauges:
     """Lag, breakers and the number of partitions of one topic."""
 
