@@ -53,8 +53,10 @@ class Child:
 
     async def ready(self) -> None:
         """Return when the part serves, which may be after several starts, or has refused to."""
-        while not (self.refused or await asyncio.to_thread(self.server.ready)):  # noqa: ASYNC110 - a process
+        serves = False
+        while not (serves or self.refused):
             await asyncio.sleep(0.05)
+            serves = await asyncio.to_thread(self.server.ready)
 
     async def stop(self) -> None:
         """End the part: its own stop signal, then SIGKILL after 20 s."""
