@@ -68,7 +68,7 @@ async def _with_admin(settings: Settings, use: Callable[[Any], Awaitable[Answer]
     except KafkaConnectionError as error:
         raise BusUnavailable(
             f"Kafka at {', '.join(servers(settings))} cannot be reached, or does not let us in: does it run, "
-            "and are PENSTOCK_BUS_URL, PENSTOCK_KAFKA_TLS, _CA, _CERT, _USER, _PASSWORD and _SASL what it wants?"
+            "and are PENSTOCK_BUS_URL, PENSTOCK_KAFKA_TLS, _CA, _CERT, _USER, _PASSWORD, _SASL what it wants?"
         ) from error
     except (KafkaError, TimeoutError) as error:
         raise BusUnavailable(f"Kafka gives no answer about topics: {error!r}") from error
