@@ -39,6 +39,12 @@ class LogChanged(BusError):
     """The log lost or replaced records that were read or committed before."""
 
 
+AFTER_A_LOSS = (
+    "If the topic was recreated or lost records, raise PENSTOCK_BUS_INCARNATION by one for all processes"
+)
+"""What an operator can do then; the way there is in docs/operations.md."""
+
+
 RECORD_BYTES_MAX = 384 * 1024
 """Event <= 256 KiB < record <= 384 KiB < batch 512 KiB < the topic's max.message.bytes, 2 MiB: a record
 that the broker refuses would poison an idempotent producer, so it is checked before the batch."""

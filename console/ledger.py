@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from bus.base import Bus, LogChanged
+from bus.base import AFTER_A_LOSS, Bus, LogChanged
 from console import offsets
 from console.offsets import Count, Whole
 from console.undelivered import Undelivered, undelivered
@@ -93,7 +93,9 @@ async def ledger(bus: Bus, warehouse: Warehouse, inc: int, *, history: bool = Tr
     # the quarantine or between the quarantine's position and the end of its topic.
     committed = {topic: await bus.committed(topic, group=READERS[topic]) for topic in TOPICS}
     inc = max([inc, *(_inc(note, inc) for read in committed.values() for _, note in read.values())])
-    windows = {topic: await _window(bus, topic, committed[topic], inc) for topic in TOPICS}
+    # What is written before the ends are read lies below them, unless the log is another one.
+    written = {topic: await offsets.written(warehouse, topic, inc) for topic in TOPICS}
+    windows = {topic: await _window(bus, topic, committed[topic], written[topic], inc) for topic in TOPICS}
     letters = Undelivered(bus, windows[DEAD].until, windows[DEAD].ends)
     lines: list[Line] = []
     missing: dict[Partition, Sequence[int]] = {}
@@ -136,18 +138,23 @@ def _past_line(topic: str, past: offsets.Past) -> Line:
     return _line(span, past.last, past.whole, Count(), on_the_way=0)
 
 
-async def _window(bus: Bus, topic: str, committed: Mapping[Partition, tuple[int, str]], inc: int) -> _Window:
+async def _window(
+    bus: Bus,
+    topic: str,
+    committed: Mapping[Partition, tuple[int, str]],
+    written: Mapping[int, int],
+    inc: int,
+) -> _Window:
     ends = sorted((await bus.ends(topic)).items())
     until = []
     for partition, (start, end) in ends:
         offset, note = committed.get(partition, (start, ""))
         if _inc(note, inc) != inc:  # of an earlier log: in this one nothing has been read yet
             offset = start
-        if offset > end:
-            raise LogChanged(
-                f"{partition} ends at offset {end}, but was read up to {offset}. If the topic was recreated "
-                "or lost records, raise PENSTOCK_BUS_INCARNATION by one for all processes"
-            )
+        # Kafka forgets a group's offsets of a topic that is deleted; what was stored of it stays.
+        read = max(offset, written.get(partition.index, 0))
+        if read > end:
+            raise LogChanged(f"{partition} ends at offset {end}, but was read up to {read}. {AFTER_A_LOSS}")
         until.append(offset)
     return _Window([start for _, (start, _) in ends], [end for _, (_, end) in ends], until)
 

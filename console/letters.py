@@ -118,6 +118,27 @@ ORDER BY src_inc, src_topic, src_kp, src_ko
 """
 
 
+_NAMES = {"reason": "code", "dialect": "dialect", "stage": "stage"}
+
+_PRESENT = "SELECT DISTINCT {column} AS name FROM quarantine WHERE {column} != '' ORDER BY name LIMIT 100"
+
+
+async def why_nothing(warehouse: Warehouse, choice: Choice) -> str:
+    """Return the sentence for a choice that nothing matches; a name that no letter has is told apart.
+
+    Raises StoreUnavailable.
+    """
+    told = "nothing in the quarantine matches"
+    for option, column in _NAMES.items():
+        given = getattr(choice, option)
+        if given is None:
+            continue
+        present = [row["name"] for row in await warehouse.query(_PRESENT.format(column=column), {})]
+        if given not in present:
+            told += f"; no letter has the {option} {given!r}, there are: {', '.join(present) or 'none'}"
+    return told
+
+
 async def listed(warehouse: Warehouse, choice: Choice, *, limit: int) -> list[dict[str, Any]]:
     """Return the newest letters without what they are about. Raises QueryRefused, StoreUnavailable."""
     return await _query(warehouse, _LISTED, choice, limit)

@@ -81,6 +81,8 @@ WHERE {_OF_TOPIC}
 GROUP BY kp
 """
 
+_WRITTEN = f"SELECT kp, max(end) AS end FROM batches WHERE {_OF_TOPIC} GROUP BY kp"
+
 # An erased row is on record before it goes: until then it counts as erased. One that stands in both places
 # for over a day is there twice. A letter can be published twice, and a record that a letter is about stands
 # under its source coordinates: of the topic itself, or (letters that could not be read) of one of the two
@@ -159,6 +161,12 @@ async def audited(warehouse: Warehouse, topic: str, inc: int, starts: Sequence[i
     params = {"topic": topic, "inc": inc, "starts": list(starts)}
     reach = {row["kp"]: row["reach"] for row in await warehouse.query(_STRADDLING, params)}
     return [reach.get(kp, start) for kp, start in enumerate(starts)]
+
+
+async def written(warehouse: Warehouse, topic: str, inc: int) -> Mapping[int, int]:
+    """Return one past the last offset of the finished ranges, for each partition that has any."""
+    rows = await warehouse.query(_WRITTEN, {"topic": topic, "inc": inc})
+    return {row["kp"]: row["end"] for row in rows}
 
 
 async def counted(

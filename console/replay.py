@@ -69,7 +69,9 @@ class _Stays(Exception):
         self.why = why
 
 
-_TRUNCATED = Refused("truncated", "The record was too large to be kept whole; only its beginning is left.")
+_TRUNCATED = Refused(
+    "truncated", "The record was too large, or not text: what is kept is not the whole of it."
+)
 _LETTER = Refused("not_an_event", "It is about a record of another topic than that of the events.")
 _TOO_LARGE = Refused("record_too_large", "With what a replay adds, the record is over its cap.")
 _FAULT = "Our own code fails on it; the log on stderr says how."

@@ -49,6 +49,11 @@ class Lane:
         return bool(self._backlog)
 
     @property
+    def in_hand(self) -> int:
+        """How many records were taken and are not complete: under way, or waiting here."""
+        return self._next_offset - self.position
+
+    @property
     def resting(self) -> bool:
         """Whether the breaker lets nothing pass now."""
         return self.breaker.may_take() == 0

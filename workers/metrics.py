@@ -44,7 +44,7 @@ REPAIRED_ROWS = Counter(
     "Rows that verification found missing (inserted) or doubled (deleted).",
     ["table", "fault"],
 )
-LAG = Gauge("penstock_worker_lag_records", "Records in the log and not yet taken.", ["topic", "partition"])
+LAG = Gauge("penstock_worker_lag_records", "Records in the log and not yet stored.", ["topic", "partition"])
 BREAKER_OPEN = Gauge(
     "penstock_worker_breaker_open",
     "1 while a partition rests because too many of its events are dead: see `penstock worker resume`.",

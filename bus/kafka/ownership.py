@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 
-from bus.base import Claim, LogChanged, Owner
+from bus.base import AFTER_A_LOSS, Claim, LogChanged, Owner
 from bus.kafka.cluster import Cluster, Membership
 from bus.kafka.position import Position
 from schemas.topics import Partition
@@ -121,7 +121,7 @@ class Handover(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is u
             known = max(offset or 0, self._taken.get(partition, 0))
             if log_end < known:
                 raise LogChanged(
-                    f"{partition} ends at {log_end}; {known} records of it were read or committed"
+                    f"{partition} ends at offset {log_end}, but was read up to {known}. {AFTER_A_LOSS}"
                 )
             claims.append(
                 Claim(

@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
-from bus.base import Batch, BusUnavailable, Claim, Fenced, LogChanged, Mark, Owner
+from bus.base import AFTER_A_LOSS, Batch, BusUnavailable, Claim, Fenced, LogChanged, Mark, Owner
 from bus.kafka.cluster import Cluster
 from bus.kafka.consumer import as_taken, group_consumer, named, stop
 from bus.kafka.ownership import Handover
@@ -198,7 +198,10 @@ class KafkaSubscription:
         for partition, reading in self._positions().items():
             first, end = ends[partition]
             if not first <= reading.fetched <= end:
-                raise LogChanged(f"{partition} holds [{first}, {end}); {reading.fetched} was to be read next")
+                raise LogChanged(
+                    f"{partition} has the offsets {first} to {end}, but was read up to {reading.fetched}. "
+                    f"{AFTER_A_LOSS}"
+                )
             self._seek(reading)
 
     async def _refuse_silence(self) -> None:

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from bus.base import BusUnavailable
-from bus.kafka.connection import arguments
+from bus.kafka.connection import arguments, servers
 from schemas.settings import Settings
 from schemas.topics import ALL
 
@@ -65,6 +65,11 @@ async def _with_admin(settings: Settings, use: Callable[[Any], Awaitable[Answer]
         async with asyncio.timeout(ANSWER_S):
             await admin.start()
             return await use(admin)
+    except KafkaConnectionError as error:
+        raise BusUnavailable(
+            f"Kafka at {', '.join(servers(settings))} cannot be reached, or does not let us in: does it run, "
+            "and are PENSTOCK_BUS_URL, PENSTOCK_KAFKA_TLS, _CA, _CERT, _USER, _PASSWORD, _SASL what it wants?"
+        ) from error
     except (KafkaError, TimeoutError) as error:
         raise BusUnavailable(f"Kafka gives no answer about topics: {error!r}") from error
     finally:

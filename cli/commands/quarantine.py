@@ -66,7 +66,9 @@ def list_letters(settings: Settings, *, limit: int, **given: str | None) -> None
     """List letters, the newest first, without what they are about."""
     from console.letters import listed
 
-    asyncio.run(_look(settings, given, listed, limit))
+    nothing = asyncio.run(_look(settings, given, listed, limit))
+    if nothing:
+        click.echo(f"penstock: {nothing}", err=True)
 
 
 @command.command("show")
@@ -82,8 +84,9 @@ def show(settings: Settings, *, name: str | None, limit: int, **given: str | Non
     from console.letters import shown
 
     given["named"] = name or given["named"]
-    if not asyncio.run(_look(settings, given, shown, limit)):
-        raise CommandFailed("nothing in the quarantine matches")
+    nothing = asyncio.run(_look(settings, given, shown, limit))
+    if nothing:
+        raise CommandFailed(nothing)
 
 
 @command.command("replay")
@@ -96,26 +99,30 @@ def show(settings: Settings, *, name: str | None, limit: int, **given: str | Non
 def replay(settings: Settings, *, limit: int | None, dry_run: bool, **given: str | None) -> None:
     """Send letters through today's code once more; each event lands once, however often it is replayed.
 
-    Prints what became of each letter, and a summary last. Ends with 1 if one of them had to stay.
+    Prints what became of each letter, and a summary last. Ends with 1 if one of them had to stay, or if
+    there is none with the --id.
     """
     if not any(given.values()):
         raise click.UsageError("name what to replay: --reason, --dialect, --stage, --since, --id or --tenant")
     sys.exit(asyncio.run(_replay(settings, given, limit, dry_run=dry_run)))
 
 
-async def _look(settings: Settings, given: dict[str, str | None], ask: Any, limit: int) -> bool:
-    """Print what `ask` finds; tell whether it found anything."""
+async def _look(settings: Settings, given: dict[str, str | None], ask: Any, limit: int) -> str:
+    """Print what `ask` finds. Return a sentence if that was nothing, else an empty one."""
     from cli.running import located
+    from console.letters import why_nothing
     from console.rendering import encode
     from stores.registry import open_registry
     from stores.warehouse import open_warehouse
 
     use = located(settings)
     async with open_warehouse(use) as warehouse, open_registry(use) as registry:
-        rows = await ask(warehouse, await _choice(given, registry), limit=limit)
+        choice = await _choice(given, registry)
+        rows = await ask(warehouse, choice, limit=limit)
+        nothing = "" if rows else await why_nothing(warehouse, choice)
     for row in rows:
         click.echo(encode(row))
-    return bool(rows)
+    return nothing
 
 
 async def _replay(
@@ -125,7 +132,7 @@ async def _replay(
     from bus.base import BusUnavailable
     from cli.running import located
     from console.admission import Admission
-    from console.letters import PICKED_MAX, picked
+    from console.letters import PICKED_MAX, picked, why_nothing
     from console.rendering import encode
     from console.replay import DONE, Replay
     from stores.registry import open_registry
@@ -138,6 +145,8 @@ async def _replay(
         places = await picked(warehouse, choice, limit=limit or PICKED_MAX + 1)
         if len(places) > PICKED_MAX:
             raise CommandFailed(f"more than {PICKED_MAX} letters match: narrow them down, as with --until")
+        if not places:
+            click.echo(f"penstock: {await why_nothing(warehouse, choice)}", err=True)
         work = Replay(bus, warehouse, Admission(registry, rules()), dry_run=dry_run)
         try:
             async for outcomes in work.run(places):
@@ -151,7 +160,8 @@ async def _replay(
                 "may be replayed. Run the same again: an event lands once"
             ) from None
     click.echo(encode({"selected": len(places), **results}))
-    return 0 if set(results) <= DONE else 1
+    found = bool(places) or given["named"] is None
+    return 0 if found and set(results) <= DONE else 1
 
 
 def _progress(before: int, more: int, of: int) -> None:

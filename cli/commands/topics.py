@@ -20,7 +20,8 @@ def create(settings: Settings) -> None:
     """Make the topics that are missing. What exists is never changed."""
     from bus.kafka.topics import create_topics
 
-    for sentence in asyncio.run(create_topics(_kafka(settings))):
+    sentences = asyncio.run(create_topics(_kafka(settings)))
+    for sentence in sentences or ["the topics are there, and as they should be"]:
         click.echo(sentence)
 
 

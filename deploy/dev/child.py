@@ -35,7 +35,10 @@ class Inherited:
 
 
 class Child:
-    """Keeps one process of `server` running until `stop`."""
+    """Keeps one process of `server` running until `stop`.
+
+    `refused` is what it said when it last ended because only the operator can help; empty: it did not.
+    """
 
     def __init__(self, server: Server, run: RunDirectory, inherited: Inherited, say: Say) -> None:
         self.server = server
@@ -43,14 +46,17 @@ class Child:
         self._run = run
         self._inherited = inherited
         self._say = say
+        self.refused = ""
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
         self._task = asyncio.create_task(self._keep_running(), name=server.name)
 
     async def ready(self) -> None:
-        """Return when the part serves, which may be after several starts."""
-        while not await asyncio.to_thread(self.server.ready):  # noqa: ASYNC110 - it is another process
+        """Return when the part serves, which may be after several starts, or has refused to."""
+        serves = False
+        while not (serves or self.refused):
             await asyncio.sleep(0.05)
+            serves = await asyncio.to_thread(self.server.ready)
 
     async def stop(self) -> None:
         """End the part: its own stop signal, then SIGKILL after 20 s."""
@@ -96,6 +102,8 @@ class Child:
             status = await process.wait()
         finally:
             self._run.remove_pid(name)
+        if self.server.refusal and status == self.server.refusal:
+            self.refused = self.log.last_line() or f"it ended with status {status}"
         return _ending(process.pid, status, self.log.last_line())
 
     async def _pause(self, seconds: float) -> None:

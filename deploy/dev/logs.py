@@ -62,7 +62,7 @@ class LogFile:
         try:
             return _line.decode(last).message
         except msgspec.DecodeError:
-            return last[:300]
+            return last.removeprefix("penstock: ")[:300]
 
     def _news(self) -> list[bytes]:
         with self.path.open("rb") as file:

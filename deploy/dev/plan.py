@@ -4,17 +4,23 @@ import http.client
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 
 from msgspec.structs import fields
 
-from deploy.dev.rundir import Ports, RunDirectory, refuse_taken
+from deploy.dev.rundir import Ports, RunDirectory, refuse_taken, refuse_unbindable
 from deploy.dev.server import Server, accepts, free_ports
 from schemas.settings import PREFIX, Settings, SettingsError
 
 CODE = Path(__file__).parents[2]
+
+MISCONFIGURED = 2
+"""The exit status of a `penstock` that no retry can help."""
+
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
+"""Where a part is reached that binds all addresses of its kind."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ def choose_ports(settings: Settings, *, gateways: int, workers: int, stores: Seq
         raise SettingsError(f"{PREFIX}API_PORT: the gateway has port {port}. Choose another for the api")
     refuse_taken(settings.host, port, variable="PORT")
     refuse_taken(settings.host, api_port, variable="API_PORT")
+    refuse_unbindable(settings.admin_host, variable=f"{PREFIX}ADMIN_HOST")
     return Ports(
         gateway=port,
         api=api_port,
@@ -59,7 +66,8 @@ def lay_out(
     settings: Settings, run: RunDirectory, ports: Ports, stores: tuple[Server, ...], urls: Mapping[str, str]
 ) -> Plan:
     """Put our own processes around the stores."""
-    make = Maker(environment(settings, ports, run.home, urls))
+    admin_host = EVERY_ADDRESS.get(settings.admin_host, settings.admin_host)
+    make = Maker(environment(settings, ports, run.home, urls), admin_host)
     names = list(ports.admin)
     gateway_names = [name for name in names if name.startswith("gateway-")]
     worker_names = [name for name in names if name.startswith("worker-")]
@@ -97,11 +105,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def serves(port: int) -> Callable[[], bool]:
+def serves(host: str, port: int) -> Callable[[], bool]:
     """Return a probe of a part's /ready on its admin port."""
 
     def probe() -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        connection = http.client.HTTPConnection(host, port, timeout=1)
         try:
             connection.request("GET", "/ready")
             return connection.getresponse().status == 200
@@ -115,17 +123,19 @@ def serves(port: int) -> Callable[[], bool]:
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes the parts that run our own code, with `env`."""
+    """Makes the parts that run our own code, with `env`; `admin_host` reaches their admin ports."""
 
     env: Mapping[str, str]
+    admin_host: str = "127.0.0.1"
 
     def command(self, name: str, words: tuple[str, ...], ready: Callable[[], bool]) -> Server:
         """Describe a command of `penstock`."""
-        return module(name, ("cli", *words), self.env, ready)
+        return replace(module(name, ("cli", *words), self.env, ready), refusal=MISCONFIGURED)
 
     def part(self, name: str, words: tuple[str, ...], admin_port: int) -> Server:
         """Describe a command that serves until it is stopped."""
-        return self.command(name, (*words, "--admin-port", str(admin_port)), serves(admin_port))
+        probe = serves(self.admin_host, admin_port)
+        return self.command(name, (*words, "--admin-port", str(admin_port)), probe)
 
 
 def module(name: str, words: tuple[str, ...], env: Mapping[str, str], ready: Callable[[], bool]) -> Server:

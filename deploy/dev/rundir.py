@@ -74,7 +74,7 @@ class RunDirectory:
         names = ", ".join(f"{name} (pid {pid})" for name, pid in sorted(alive.items())) or "another process"
         return (
             f"{self.home} is in use by {names}. Stop that system first, "
-            "or choose another directory: make run VAR=./other"
+            "or choose another directory: VAR=./other with make, --home ./other with penstock"
         )
 
     def pids(self) -> dict[str, int]:
@@ -142,6 +142,18 @@ def refuse_taken(host: str, port: int, *, variable: str) -> None:
             flag = "--" + variable.lower().replace("_", "-")
             other = port + 10 if port + 10 < PORT_MAX else port - 10
             raise SettingsError(
-                f"port {port} on {host} {reason}. Choose another: make run {variable}={other} "
-                f"(or penstock dev {flag} {other})"
+                f"port {port} on {host} {reason}. Choose another: {variable}={other} with make, "
+                f"{flag} {other} with penstock"
             ) from None
+
+
+def refuse_unbindable(host: str, *, variable: str) -> None:
+    """Raise SettingsError for an address that this machine does not have, or a name that leads to none."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.bind((host, 0))
+    except (OSError, UnicodeError) as error:  # the latter for a name that cannot be one
+        reason = error.strerror if isinstance(error, OSError) else "it is not a host name"
+        raise SettingsError(
+            f"{variable}: cannot listen on {host}: {reason}. Unset it, or give an address of this machine"
+        ) from None

@@ -27,6 +27,7 @@ class Server:
 
     `env` is added to the caller's environment. `user` is the account to run as (empty: the caller's).
     `ready` tells in well under a second whether the server serves. `stop_signal` ends it cleanly.
+    With `refusal` as its exit status it says that only the operator can help (0: it has no such status).
     """
 
     name: str
@@ -37,6 +38,7 @@ class Server:
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
+    refusal: int = 0
 
 
 def spawn(server: Server, log: Path) -> subprocess.Popen[bytes]:

@@ -5,6 +5,7 @@ the supervisor. If the supervisor itself is killed, its parts end by themselves 
 """
 
 import asyncio
+import itertools
 import math
 import os
 import signal
@@ -20,8 +21,6 @@ from deploy.dev.server import Server
 LOOK_S = 0.5
 SLOW_S = 15.0
 IMPATIENT_S = 1.0
-MISCONFIGURED = 2
-"""The exit status of a command that no retry can help."""
 
 
 class StartFailed(RuntimeError):
@@ -70,7 +69,14 @@ class Supervisor:
             [Child(server, self._run, self._inherited, self._say) for server in rank] for rank in ranks
         ]
         self._ranks += started
-        await asyncio.gather(*(self._report_ready(child) for rank in started for child in rank))
+        reports = [
+            asyncio.create_task(self._report_ready(child)) for child in itertools.chain.from_iterable(started)
+        ]
+        try:
+            await asyncio.gather(*reports)
+        finally:
+            for report in reports:
+                report.cancel()
 
     async def _report_ready(self, child: Child) -> None:
         waiting = asyncio.create_task(child.ready())
@@ -79,6 +85,9 @@ class Supervisor:
                 self._say(f"{child.server.name}: not ready yet, its log is {child.log.path}")
         finally:
             waiting.cancel()
+        # Of a part that once served the same may be an accident: it is started again.
+        if child.refused:
+            raise StartFailed(f"{child.server.name}: {child.refused}")
         self._say(f"{child.server.name}: ready")
 
     async def _run_to_end(self, server: Server) -> None:
@@ -95,7 +104,7 @@ class Supervisor:
                 self._say(f"{server.name}: done")
                 return
             reason = log.last_line()
-            if status == MISCONFIGURED:
+            if server.refusal and status == server.refusal:
                 raise StartFailed(f"{server.name}: {reason}")
             self._say(f"{server.name}: {reason}; trying again in {wait_s:.1f} s, its log is {log.path}")
             await asyncio.sleep(wait_s)

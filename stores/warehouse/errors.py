@@ -159,6 +159,8 @@ def _misconfigured(error: driver.ServerException, where: object) -> StoreMisconf
 def _unreachable(error: Exception, where: object) -> StoreUnavailable:
     lines = str(error).strip().splitlines()
     reason = _CODE.sub("", lines[-1]) if lines else "the connection was closed"
+    if isinstance(error, (driver.SocketTimeoutError, TimeoutError)):
+        reason = "nothing came in time"  # of which the driver tells the address only
     return StoreUnavailable(f"ClickHouse at {where} does not answer: {reason}")
 
 

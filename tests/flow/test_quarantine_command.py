@@ -42,8 +42,13 @@ async def test_as_an_operator(whole: Whole, bad_deploy: pytest.MonkeyPatch) -> N
     source = by_code["planted"]["source"]
     status, [dead], _ = await whole.penstock("quarantine", "show", source)
     assert (status, dead["source"], dead["stage"]) == (0, source, "map")
-    status, lines, _ = await whole.penstock("quarantine", "list", "--until", "1h")
-    assert (status, lines) == (0, [])
+    status, lines, errors = await whole.penstock("quarantine", "list", "--until", "1h")
+    assert (status, lines, errors) == (0, [], "penstock: nothing in the quarantine matches\n")
+    status, lines, errors = await whole.penstock(
+        "quarantine", "replay", "--reason", "plantd", "--stage", "map"
+    )
+    assert (status, lines) == (0, [{"selected": 0}])
+    assert "matches; no letter has the reason 'plantd', there are: cid_not_allowed, planted\n" in errors
     status, lines, _ = await whole.penstock("quarantine", "replay", "--dialect", "relo", "--dry-run")
     assert (status, lines[-1]) == (1, {"selected": 3, "accepted": 2, "rejected": 1})
     assert await ends(whole) == 2
@@ -65,6 +70,7 @@ async def test_what_an_operator_gets_wrong_is_a_sentence(whole: Whole) -> None:
         (("show", "12"), "--id takes an event id"),
         (("show", "1/events.raw/0"), "--id takes an event id"),
         (("show", "00000000-0000-7000-8000-000000000000"), "nothing in the quarantine matches"),
+        (("show", "--dialect", "latin"), "no letter has the dialect 'latin', there are: none"),
         (("list", "--tenant", "nobody"), "there is no tenant 'nobody'"),
     ):
         status, lines, errors = await whole.penstock("quarantine", *words)
@@ -72,3 +78,6 @@ async def test_what_an_operator_gets_wrong_is_a_sentence(whole: Whole) -> None:
         assert lines == []
         assert told in errors
         assert "Traceback" not in errors
+    status, lines, errors = await whole.penstock("quarantine", "replay", "--id", "1/events.raw/0/99")
+    assert (status, lines) == (1, [{"selected": 0}])
+    assert "nothing in the quarantine matches" in errors

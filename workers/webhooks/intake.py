@@ -19,7 +19,7 @@ from stores.registry.rules import parse_uuid
 from workers import metrics
 from workers.backoff import Backoff
 from workers.crash import crash_point
-from workers.gauges import Gauges
+from workers.gauges import Gauges, Nothing
 from workers.stage import Unavailable
 from workers.webhooks.endpoints import Endpoints
 from workers.webhooks.erased import Erased, NewMatch, told_of
@@ -93,7 +93,7 @@ class Intake:
                     return  # stopping: what is in hand is taken again
             crash_point("after_deliveries")
             await self._commit(subscription, [Mark(batch.claim, batch.end) for batch in batches])
-        await self._gauges.show(subscription, self._owned, ())
+        await self._show(subscription)
 
     async def _enter(self, subscription: Subscription, matches: Sequence[NewMatch]) -> bool:
         """Enter what is to be sent; waits for the registry, as a member of the group, until the stop."""
@@ -118,8 +118,13 @@ class Intake:
         claims = list(self._owned.values())
         subscription.pause(claims)
         await subscription.take(records_max=1, bytes_max=1, wait_ms=0)
+        await self._show(subscription)
         await backoff.pause()
         subscription.resume([claim for claim in claims if self._owned.get(claim.partition) == claim])
+
+    async def _show(self, subscription: Subscription) -> None:
+        """Show the lag, also while nothing can be entered: that is when somebody looks."""
+        await self._gauges.show(subscription, dict.fromkeys(self._owned, Nothing()), ())
 
     async def _commit(self, subscription: Subscription, marks: Sequence[Mark]) -> None:
         """Commit each partition by itself: one that has another owner does not hold up the rest."""

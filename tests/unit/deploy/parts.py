@@ -42,6 +42,7 @@ def script(name: str, code: str, home: Path) -> Server:
         url="",
         ready=lambda: journal.exists() and f"started {name}\n" in journal.read_text(),
         env=env,
+        refusal=2,
     )
 
 

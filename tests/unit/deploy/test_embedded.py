@@ -1,6 +1,8 @@
 """How `make run` is laid out from the settings."""
 
+import socket
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -48,6 +50,26 @@ def test_gateway_and_api_cannot_have_one_port(tmp_path: Path) -> None:
         plan(Settings(port=port, api_port=port), RunDirectory(tmp_path), gateways=1, workers=1)
 
 
+@pytest.mark.parametrize(("admin_host", "asked"), [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.1")])
+def test_a_part_is_asked_where_it_listens(tmp_path: Path, admin_host: str, asked: str) -> None:
+    laid_out = plan(Settings(port=0, admin_host=admin_host), RunDirectory(tmp_path), gateways=1, workers=1)
+    (gateway,) = laid_out.gateways
+    assert not gateway.ready()
+    with socket.create_server((asked, laid_out.ports.admin["gateway-1"])) as part:
+        answering = Thread(target=answer_ready, args=(part,))
+        answering.start()
+        assert gateway.ready()
+        answering.join()
+
+
+def answer_ready(part: socket.socket) -> None:
+    """Be a part that serves, for one question."""
+    connection, _ = part.accept()
+    with connection:
+        if connection.recv(4096).startswith(b"GET /ready "):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
 def test_a_part_is_told_its_settings_by_its_environment() -> None:
     settings = Settings(worker_wait_ms=70, tracker_uniform_status=True, cors_origins="https://a.example")
     env = {"PENSTOCK_WORKER_ROWS_MAX": "7"} | environment(settings, PORTS, Path("/state"), URLS)
@@ -67,6 +89,7 @@ def test_a_part_is_told_its_settings_by_its_environment() -> None:
         (Settings(registry_url="postgresql://db.example/live"), "PENSTOCK_REGISTRY_URL: .*Unset it"),
         (Settings(bus_url="kafka://127.0.0.1:9092"), "PENSTOCK_BUS_URL: .*Unset it"),
         (Settings(clickhouse_url="clickhouse://db.example/live"), "PENSTOCK_CLICKHOUSE_URL: .*Unset it"),
+        (Settings(admin_host="nowhere.invalid"), "PENSTOCK_ADMIN_HOST: cannot listen on nowhere.invalid"),
     ],
 )
 def test_what_the_demo_must_not_touch_is_refused(tmp_path: Path, settings: Settings, sentence: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.dev.rundir import Ports, RunDirectory, refuse_taken
+from deploy.dev.rundir import Ports, RunDirectory, refuse_taken, refuse_unbindable
 from schemas.settings import SettingsError
 
 PORTS = Ports(gateway=8080, api=8081, clickhouse=9000, admin={"gateway-1": 9100})
@@ -17,7 +17,9 @@ def test_a_port_in_use_is_named_with_the_way_out() -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        with pytest.raises(SettingsError, match=rf"port {port} .* in use.*make run API_PORT=\d+.*--api-port"):
+        with pytest.raises(
+            SettingsError, match=rf"port {port} .* in use.*API_PORT=\d+ with make.*--api-port"
+        ):
             refuse_taken("127.0.0.1", port, variable="API_PORT")
     refuse_taken("127.0.0.1", port, variable="API_PORT")
 
@@ -59,3 +61,14 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="file/var cannot hold the state: Not a directory"):
         RunDirectory(tmp_path / "file" / "var").lock()
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1", "2001:db8::1", "a..b"])
+def test_an_address_of_another_machine_is_named(host: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^AN_ADDRESS: cannot listen on {host}: \w.* Unset it"):
+        refuse_unbindable(host, variable="AN_ADDRESS")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_an_address_of_this_machine_may_be_listened_on(host: str) -> None:
+    refuse_unbindable(host, variable="AN_ADDRESS")

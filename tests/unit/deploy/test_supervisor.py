@@ -127,6 +127,36 @@ async def test_a_start_that_no_retry_can_mend_ends_with_its_sentence(tmp_path: P
     assert list((tmp_path / "run").glob("*.pid")) == []
 
 
+async def test_a_part_that_no_retry_can_mend_ends_the_start_with_its_sentence(tmp_path: Path) -> None:
+    code = "import sys; print('penstock: the token is stale', file=sys.stderr); sys.exit(2)"
+    laid_out = with_part(plan(tmp_path), script("api", code, tmp_path))
+    run = RunDirectory(tmp_path)
+    welcomed: list[str] = []
+    with pytest.raises(StartFailed, match=r"^api: the token is stale$"):
+        await supervise(
+            laid_out,
+            run,
+            run.lock(),
+            say=print,
+            welcome=lambda: welcomed.append("welcome"),
+            follow_parent=False,
+        )
+    assert not welcomed
+    assert "stopped clickhouse" in (tmp_path / "journal").read_text()
+    assert list((tmp_path / "run").glob("*.pid")) == []
+
+
+async def test_a_part_that_once_served_is_started_again_whatever_it_ends_with(tmp_path: Path) -> None:
+    failing = FAITHFUL.replace("sys.exit(0)", "sys.exit(2)")
+    async with running(tmp_path, with_part(plan(tmp_path), script("api", failing, tmp_path))) as (_, stop):
+        killed = pid_of(tmp_path, "api")
+        assert killed is not None
+        os.kill(killed, signal.SIGTERM)
+        await until(partial(came_back, tmp_path, "api", killed))
+        assert pid_of(tmp_path, "gateway-1") is not None
+        await stop()
+
+
 async def test_a_start_that_may_succeed_later_is_tried_again(tmp_path: Path) -> None:
     flag = tmp_path / "second"
     code = (

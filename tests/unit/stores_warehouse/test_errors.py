@@ -96,3 +96,9 @@ def test_a_value_is_never_repeated() -> None:
 def test_a_wrong_installation_says_what_to_do(code: int, hint: str) -> None:
     assert hint in str(errors.of_insert(served(code), WHERE))
     assert WHERE in str(errors.of_insert(served(code), WHERE))
+
+
+@pytest.mark.parametrize("error", [driver.SocketTimeoutError("(db:9000)"), TimeoutError("timed out")])
+def test_an_answer_that_does_not_come_is_told_as_such(error: Exception) -> None:
+    told = "ClickHouse at db:9000/penstock does not answer: nothing came in time"
+    assert str(errors.of_query(error, WHERE)) == told

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from msgspec import Raw, json, structs
+from prometheus_client import REGISTRY
 
 from bus.base import Claim, Record
 from bus.memory import MemoryBus, MemoryLog
@@ -114,6 +115,27 @@ async def test_nothing_is_committed_before_it_is_entered(
     async with taking(log, up):
         await committed(log)
     assert set(up.taken) == {one.id for one in told}
+
+
+async def test_the_lag_grows_while_nothing_can_be_entered(
+    log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_S", 0.01)
+    monkeypatch.setattr(backoff, "LONGEST_S", 0.01)
+    monkeypatch.setattr("workers.gauges.EVERY_S", 0.0)
+
+    def lag() -> float:
+        labels = [{"topic": MATCHED, "partition": str(index)} for index in (0, 1)]
+        return sum(REGISTRY.get_sample_value("penstock_worker_lag_records", each) or 0 for each in labels)
+
+    down = Registry(failures=10**6)
+    await MemoryBus(log).publish(MATCHED, [record(match())])
+    async with taking(log, down):
+        while down.failures == 10**6:
+            await asyncio.sleep(0.01)
+        await MemoryBus(log).publish(MATCHED, [record(match()) for _ in range(10)])
+        while lag() != 10:
+            await asyncio.sleep(0.01)
 
 
 async def test_who_was_erased_meanwhile_is_only_noted(log: MemoryLog) -> None:
