@@ -130,7 +130,7 @@ def test_what_was_taken_is_in_hand_until_it_is_complete() -> None:
     taken.cut(2)
     assert taken.in_hand == 3
     # A range that an earlier owner left open is in hand as well: it has to be verified.
-    assert lane(Start(4, intent=Intent(end=9, received_from=0, received_to=0, query="q"))).in_hand == 5
+    assert lane(Start(4, intent=Intent(end=9, received_from=0, received_to=0, token="q"))).in_hand == 5
 
 
 class Hand(NamedTuple):
