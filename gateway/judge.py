@@ -44,7 +44,9 @@ async def judge(
         group = events[start : start + GROUP]
         text = b",".join(group)
         faults = await examine(group, text, around=around, turn=turn)
-        told = vouch(text, token) if vouch and not faults and len(text) <= _SMALL_BYTES else None
+        told = None
+        if vouch is not None and len(group) > 1 and len(text) <= _SMALL_BYTES and not faults:
+            told = vouch(text, token)
         if told is not None:
             judged.accepted.extend(zip(range(start, start + len(group)), group, told, strict=True))
         else:

@@ -192,7 +192,7 @@ async def test_a_bug_is_our_fault_and_tells_nothing(caplog: pytest.LogCaptureFix
     def stumble(raw: Any, token: Any) -> Accepted:
         raise ZeroDivisionError("the secret of the universe")
 
-    rig = Rig(dialects=changed(vouch=stumble))
+    rig = Rig(dialects=changed(validate=stumble))
     answer = await rig.ask(BATCH, batch(INSTALL), RELO)
     assert (answer.status, answer.code) == (500, "internal")
     assert b"universe" not in answer.body
