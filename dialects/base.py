@@ -3,7 +3,7 @@
 Rules named "rule N" are those of docs/protocols.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import UnionType
@@ -141,6 +141,8 @@ class Endpoint:
     """One route. The functions are pure and fast: they run once per event or once per request.
 
     - `validate(raw, token)` judges one event's bytes (token is None on public endpoints).
+    - `vouch(text, token)` is given several events, joined by commas, and returns what `validate` says of
+      each if it accepts all of them, else None: then each is judged by itself. For haste only.
     - `to_event(envelope)` maps an accepted event in the worker; raises MappingError.
     - `reply(receipt)` words the answer to a request that was taken.
     - `refuse(problem, body)` words the answer to one that was not (`body` is what was read of it).
@@ -158,6 +160,7 @@ class Endpoint:
     browser: bool = False  # CORS, text/plain and absent content types
     deadline_s: float = 5.0  # for the bus to acknowledge
     validate: Callable[[Raw, Token | None], Accepted | Refused]
+    vouch: Callable[[bytes, Token | None], Sequence[Accepted] | None] | None = None
     to_event: Callable[[Envelope], Event]
     reply: Callable[[Receipt], Reply]
     uniform_reply: Callable[[Receipt], Reply] | None = None  # instead, under tracker_uniform_status

@@ -1,7 +1,7 @@
 """What rule 7 says of an event whatever its dialect: its size, its depth, its keys, strings and numbers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -31,8 +31,11 @@ _PROPERTIES = ("too_many_properties", f"An object may have {PROPERTIES_MAX} prop
 
 _CONTAINERS = (dict, list)
 _CHECKED = (str, int)
-_GROUP = 16
-"""Events that are proved fine together; of one that isn't, all are looked at."""
+GROUP = 16
+"""Events that are proved fine together; of a group that isn't, all are looked at."""
+
+_NONE: Mapping[int, Refused] = {}
+_FEW_BYTES = 5 * PROPERTIES_MAX  # that many properties take more: `"":1,`
 
 _STEP_BYTES = 2**20
 _SLICE_BYTES = 128 * 1024
@@ -42,27 +45,28 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"{[}]"))
 _decode = msgspec.json.Decoder().decode
 
 
-async def examine(body: bytes, events: Sequence[Raw], *, around: int, turn: Turn) -> dict[int, Refused]:
-    """Return why events are refused, by index. `around` is how many levels the body puts around one.
+async def examine(group: Sequence[Raw], text: bytes, *, around: int, turn: Turn) -> Mapping[int, Refused]:
+    """Return why events of a group are refused, by their place in it. `text` is all of them joined by commas.
 
-    Raises RequestRefused for a body that is nested over 64 levels.
+    `around` is how many levels the body puts around one. Raises RequestRefused for a body that is nested
+    over 64 levels.
     """
+    clean = len(text) <= GROUP * EVENT_BYTES_MAX and is_clean(text)
+    if clean and not _may_be_deep(group, text) and not _any_may_be_large(group):
+        return _NONE
     refused: dict[int, Refused] = {}
-    for start in range(0, len(events), _GROUP):
-        group = events[start : start + _GROUP]
-        text = b",".join(group)
-        openings = _openings(text)
-        clean = len(text) <= _GROUP * EVENT_BYTES_MAX and is_clean(text)
-        if openings > OPENINGS_MAX or not clean or _may_be_large(text):
-            for index, raw in enumerate(group, start):
-                reason = await _look_at(bytes(raw), around, turn, clean=clean)
-                if reason is not None:
-                    refused[index] = reason
-        await turn.over()
+    for place, raw in enumerate(group):
+        reason = await _look_at(bytes(raw), around, turn, clean=clean)
+        if reason is not None:
+            refused[place] = reason
+    return refused
+
+
+async def examine_outside(body: bytes, events: Sequence[Raw], turn: Turn) -> None:
+    """Raise RequestRefused for a body that is nested too deep where it holds no events."""
     outside = len(body) - sum(map(len, events)) - len(events)  # without the commas in between
     if outside > OPENINGS_MAX and await _is_deep_outside(body, events, turn):
         raise TOO_DEEP.refuse(depth=DEPTH_MAX)
-    return refused
 
 
 async def _is_deep_outside(body: bytes, events: Sequence[Raw], turn: Turn) -> bool:
@@ -96,9 +100,20 @@ def judge(text: bytes, *, clean: bool = False) -> Refused | None:
     return _walk(event)
 
 
-def _may_be_large(text: bytes) -> bool:
+def _any_may_be_large(group: Sequence[Raw]) -> bool:
+    return max(map(len, group)) > _FEW_BYTES and any(map(_may_be_large, group))
+
+
+def _may_be_large(text: bytes | Raw) -> bool:
     """Tell whether there is room for a long string or for many properties."""
-    return len(text) > STRING_BYTES_MAX or text.count(b":") > PROPERTIES_MAX
+    return len(text) > _FEW_BYTES and (
+        len(text) > STRING_BYTES_MAX or bytes(text).count(b":") > PROPERTIES_MAX
+    )
+
+
+def _may_be_deep(group: Sequence[Raw], text: bytes) -> bool:
+    """Tell whether one of them may be; looked at one by one only where all together have many brackets."""
+    return _openings(text) > OPENINGS_MAX and any(_openings(bytes(raw)) > OPENINGS_MAX for raw in group)
 
 
 def _openings(text: bytes, start: int = 0, end: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Judges the events of a request one by one: one bad event never kills its batch (rule 2)."""
+"""Judges the events of a request: some at once where all are fine, else one by one (rule 2)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,12 +7,11 @@ from msgspec import Raw
 
 from bus.base import RECORD_BYTES_MAX
 from dialects.base import Accepted, Endpoint, Refused
-from gateway.content import TOO_LARGE, examine
+from gateway.content import GROUP, TOO_LARGE, examine, examine_outside
 from gateway.turns import Turn
 from schemas.envelope import encode
 from schemas.tenants import Token
 
-_TURN_EVENTS = 32
 _REPEATED_BYTES_MAX = RECORD_BYTES_MAX - 64 * 1024  # the rest is for what the gateway stamps
 _SMALL_BYTES = _REPEATED_BYTES_MAX // 11  # what is repeated was part of the event
 _LEVELS_AROUND = 2  # {"events": [ … ]}
@@ -24,24 +23,37 @@ class Judged(NamedTuple):
     accepted: list[tuple[int, Raw, Accepted]]
     refused: list[tuple[int, Raw, Refused]]
 
+    def add(self, index: int, raw: Raw, verdict: Accepted | Refused) -> None:
+        """Sort one event in; one whose record the bus would not take is refused after all."""
+        if isinstance(verdict, Refused):
+            self.refused.append((index, raw, verdict))
+        elif len(raw) > _SMALL_BYTES and _overflows(raw, verdict):
+            self.refused.append((index, raw, TOO_LARGE))
+        else:
+            self.accepted.append((index, raw, verdict))
+
 
 async def judge(
     endpoint: Endpoint, token: Token | None, body: bytes, events: Sequence[Raw], turn: Turn
 ) -> Judged:
     """Ask the content rules, then the dialect. Raises RequestRefused for a body nested too deep."""
     around = _LEVELS_AROUND if endpoint.batch else 0
-    faults = await examine(body, events, around=around, turn=turn)
-    validate = endpoint.validate
+    vouch, validate = endpoint.vouch, endpoint.validate
     judged = Judged([], [])
-    for index, raw in enumerate(events):
-        verdict = faults.get(index) or validate(raw, token)
-        if isinstance(verdict, Accepted) and (len(raw) <= _SMALL_BYTES or not _overflows(raw, verdict)):
-            judged.accepted.append((index, raw, verdict))
+    for start in range(0, len(events), GROUP):
+        group = events[start : start + GROUP]
+        text = b",".join(group)
+        faults = await examine(group, text, around=around, turn=turn)
+        told = None
+        if vouch is not None and len(group) > 1 and len(text) <= _SMALL_BYTES and not faults:
+            told = vouch(text, token)
+        if told is not None:
+            judged.accepted.extend(zip(range(start, start + len(group)), group, told, strict=True))
         else:
-            refused = verdict if isinstance(verdict, Refused) else TOO_LARGE
-            judged.refused.append((index, raw, refused))
-        if index % _TURN_EVENTS == 0:
-            await turn.over()
+            for index, raw in enumerate(group, start):
+                judged.add(index, raw, faults.get(index - start) or validate(raw, token))
+        await turn.over()
+    await examine_outside(body, events, turn)
     assert len(judged.accepted) + len(judged.refused) == len(events)
     return judged
 

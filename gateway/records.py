@@ -1,6 +1,7 @@
 """From judged events to records: accepted ones as sent, in an envelope; refused ones with the reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from msgspec import Raw, Struct
 
@@ -8,9 +9,13 @@ from bus.base import RECORD_BYTES_MAX, Record
 from dialects.base import Accepted, Limits, Refused
 from gateway.identity import EventIds
 from gateway.turns import Turn
-from schemas.envelope import VERSION, Envelope, Rejected, encode
+from schemas.envelope import VERSION, Envelope, Rejected, encode, encode_into
 
 _TURN_EVENTS = 64
+_ENVELOPE_BYTES = 1024  # of most; the buffer grows for the others
+
+_record: Callable[[tuple[bytes, bytes, tuple[()]]], Record] = partial(tuple.__new__, Record)
+"""`Record(key, value)` is a function in Python; this makes the same in a third of the time."""
 
 
 class Stamp(Struct, frozen=True, gc=False):
@@ -34,8 +39,9 @@ async def accepted_records(
     """Return one record per accepted event, given as (index, bytes, what its dialect said)."""
     if not events:
         return []
-    ids, tenant = stamp.ids, stamp.tenant
+    ids, tenant = stamp.ids, f"{stamp.tenant}|"
     envelope = _envelope(stamp, events)
+    buffer = bytearray(_ENVELOPE_BYTES)
     records: list[Record] = []
     for index, raw, told in events:
         envelope.id = event_id = ids(index, raw, told.dedup_key)
@@ -49,7 +55,8 @@ async def accepted_records(
             envelope.ua, envelope.ua_source = told.ua, "event"
         else:
             envelope.ua, envelope.ua_source = stamp.ua, "connection"
-        records.append(Record(f"{tenant}|{told.subject or event_id}".encode(), encode(envelope)))
+        encode_into(envelope, buffer)
+        records.append(_record(((tenant + (told.subject or event_id)).encode(), bytes(buffer), ())))
         if len(records) % _TURN_EVENTS == 0:
             await turn.over()
     return records

@@ -4,6 +4,7 @@
 bytes take 1/10 of the time that decoding and walking the same events takes.
 """
 
+import re
 from typing import Final
 
 KEY_BYTES_MAX: Final = 256
@@ -18,6 +19,9 @@ FINDS_MAX: Final = 1_000
 _NUMBERS = bytes.maketrans(b"123456789+E}] \t\r\n", b"0000000000e,,,,,,")
 _LONG_NUMBER = b"0" * INT_DIGITS_MIN  # so many digits stand in some ids, too
 _LARGE_EXPONENT = b"0e000"  # 1e100 or 1e+10; so does the id 91e123bc begin, which is none
+# From one `":` to the next, and to the end, there is no room for a longer key. A key that itself holds `":`
+# holds it as `\\":`, which was ruled out by then. Possessive: what was passed is never tried again.
+_SHORT_KEYS = re.compile(rb'(?:.{0,%d}":)*+.{0,%d}' % (KEY_BYTES_MAX, KEY_BYTES_MAX), re.DOTALL)
 _ENDS = frozenset({b",", b""})
 _ENDS_OF_DIGITS = _ENDS | {b".", b"e"}
 
@@ -30,7 +34,7 @@ def is_clean(text: bytes) -> bool:
     return (
         _ends_in_a_string(numbers, _LONG_NUMBER, _ENDS_OF_DIGITS)
         and _ends_in_a_string(numbers, _LARGE_EXPONENT, _ENDS)
-        and _has_no_long_key(text)
+        and _SHORT_KEYS.fullmatch(text) is not None
     )
 
 
@@ -45,18 +49,3 @@ def _ends_in_a_string(numbers: bytes, begin: bytes, ends: frozenset[bytes]) -> b
         if numbers[at : at + INT_DIGITS_MIN].lstrip(b"0")[:1] in ends:
             return False
     return False
-
-
-def _has_no_long_key(text: bytes) -> bool:
-    """Walk from one `":` to another at most 258 bytes on: between such two there is no room for a long key.
-
-    A key that itself holds `":` holds it as `\\":`, which `is_clean` has ruled out.
-    """
-    find = text.rfind
-    end = len(text)
-    at = 0
-    while end - at > KEY_BYTES_MAX + 2:
-        at = find(b'":', at + 1, at + KEY_BYTES_MAX + 3)
-        if at < 0:
-            return False
-    return True

@@ -22,8 +22,8 @@ from gateway.turns import Turn
 
 Decode = Callable[[bytes], Sequence[Raw]]
 
-SMALL_BYTES = 64 * 1024
-"""A body up to here has no more elements than can be kept."""
+SMALL_BYTES = 512 * 1024
+"""A body up to here has no more elements than can be kept: 18 MB, for as long as it takes to count them."""
 
 _STEP_BYTES = 2**20
 

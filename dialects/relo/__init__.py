@@ -4,7 +4,7 @@ from dialects.base import Answer, Auth, Dialect, Endpoint, Ids, Limits, Rate
 from dialects.bodies import Fault, refuse
 from dialects.relo.mapping import NAMED_PROPERTIES, NAMES, to_event
 from dialects.relo.replies import BatchReply, reply
-from dialects.relo.rules import validate
+from dialects.relo.rules import validate, vouch
 from dialects.relo.wire import Event
 
 BATCH = Endpoint(
@@ -19,6 +19,7 @@ BATCH = Endpoint(
     ids=Ids.BODY,
     idempotency_key=True,
     validate=validate,
+    vouch=vouch,
     to_event=to_event,
     reply=reply,
     refuse=refuse,

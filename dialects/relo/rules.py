@@ -6,18 +6,21 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from dialects import amounts, currencies, times
 from dialects.base import Accepted, Refused
 from dialects.decoding import Shape
+from dialects.jsontext import UNREADABLE
 from dialects.relo.wire import AddToCart, BeginCheckout, Event, PageView, Purchase, ViewProduct
 from schemas.tenants import Token
 
 SHAPE: Shape[Event] = Shape(Event, event_type="t")
+_read_all = msgspec.json.Decoder(list[Event]).decode
 
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}", re.ASCII)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(r"\.".join([_OCTET] * 4))
 """In a tenth of the time that the standard library takes, for nearly all addresses."""
 
 ADDRESS_CHARACTERS_MAX = 45
@@ -32,21 +35,41 @@ _URL = Refused("missing_field", "Add `url`: a non-empty string, at the top or in
 def validate(raw: Raw, token: Token | None) -> Accepted | Refused:
     """Judge one event for the token that sent it."""
     event = SHAPE.read(raw)
-    if isinstance(event, Refused):
-        return event
+    return event if isinstance(event, Refused) else _judge(event, token)
+
+
+def vouch(text: bytes, token: Token | None) -> list[Accepted] | None:
+    """Judge several events at once; None where one of them is not accepted as it stands."""
+    try:
+        events = _read_all(b"[%b]" % text)
+    except UNREADABLE:  # also for what `SHAPE` would read by reading it again
+        return None
+    told: list[Accepted] = []
+    for event in events:
+        verdict = _judge(event, token)
+        if isinstance(verdict, Refused):
+            return None
+        told.append(verdict)
+    return told
+
+
+def _judge(event: Event, token: Token | None) -> Accepted | Refused:
     if token is None or event.cid not in token.client_ids:
         return _NOT_ALLOWED
-    refused = _check_time(event.ts)
+    refused = _SECONDS if event.ts < times.SECONDS_MAX else times.check(event.ts, "ts")
     if refused is not None:
         return refused
-    ip = ""
-    if event.ip is not None:
-        ip = address(event.ip)
+    ip = event.ip
+    if ip is not None:
+        ip = address(ip)
         if not ip:
             return _ADDRESS
     check = _CHECKS.get(type(event))
-    refused = check(event) if check is not None else None
-    return refused or Accepted(subject=event.did, source=str(event.cid), ip=ip, ua=event.ua or "")
+    if check is not None:
+        refused = check(event)
+        if refused is not None:
+            return refused
+    return Accepted(event.did, str(event.cid), None, ip or "", event.ua or "")
 
 
 def address(text: str) -> str:
@@ -68,10 +91,6 @@ def _other_address(text: str) -> str:
             return ""
         parsed = parsed.ipv4_mapped or parsed
     return str(parsed)
-
-
-def _check_time(ts: int) -> Refused | None:
-    return _SECONDS if ts < times.SECONDS_MAX else times.check(ts, "ts")
 
 
 def _check_page(event: PageView) -> Refused | None:

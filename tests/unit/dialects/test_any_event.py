@@ -142,6 +142,27 @@ def test_no_bytes_raise(dialect: str, endpoint: Endpoint, data: st.DataObject) -
             to_row(dialect, endpoint, raw, judged)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "endpoint"),
+    [each for each in ENDPOINTS if each[1].vouch],
+    ids=lambda part: getattr(part, "path", part),
+)
+@slow
+@given(data=st.data())
+def test_who_vouches_for_events_says_of_each_what_the_rules_say(
+    dialect: str, endpoint: Endpoint, data: st.DataObject
+) -> None:
+    assert endpoint.vouch is not None
+    names = [name for name in expectations(endpoint.wire) if name and "[" not in name]
+    samples, token = sample_events(dialect, endpoint), TOKEN.get(dialect)
+    events = data.draw(st.lists(st.sampled_from(samples) | spoilt(samples, names), min_size=1, max_size=4))
+    texts = [json.dumps(event).encode() for event in events]
+    told = endpoint.vouch(b",".join(texts), token)
+    judged = [endpoint.validate(Raw(text), token) for text in texts]
+    # JSON text from here has no key twice: what is accepted is accepted at the first look.
+    assert told == (judged if all(isinstance(each, Accepted) for each in judged) else None)
+
+
 def is_sound(raw: bytes) -> bool:
     """Tell whether the gateway would let these bytes as far as the dialect (rule 7)."""
     try:

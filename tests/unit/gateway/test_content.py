@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from gateway import content
-from gateway.content import EVENT_BYTES_MAX, STRING_BYTES_MAX, depth, examine, judge
+from gateway.content import EVENT_BYTES_MAX, STRING_BYTES_MAX, depth, examine, examine_outside, judge
 from gateway.errors import RequestRefused
 from gateway.turns import Turn
 
@@ -78,7 +78,9 @@ def nest(levels: int) -> bytes:
 
 
 async def look(body: bytes, *events: bytes, around: int = 2) -> dict[int, str]:
-    refused = await examine(body, [Raw(e) for e in events], around=around, turn=Turn())
+    group, turn = [Raw(e) for e in events], Turn()
+    refused = await examine(group, b",".join(events), around=around, turn=turn) if events else {}
+    await examine_outside(body, group, turn)
     return {index: why.code for index, why in refused.items()}
 
 

@@ -32,6 +32,7 @@ async def test_ids_from_the_body_name_the_request_and_the_index() -> None:
     assert first.variant == "specified in RFC 4122"
     assert first.bytes[:12] == last.bytes[:12]
     assert (int(first) & 0xFFFFFFFF, int(last) & 0xFFFFFFFF) == (0, 9_999)
+    assert int(UUID(of(10_000, EVENT, None))) == int(last) + 1
 
 
 async def test_the_same_bytes_of_the_same_tenant_get_the_same_ids() -> None:
