@@ -1,5 +1,4 @@
-"""An idempotent producer: the batches of one moment go to each broker in one request, whatever became of it
-is told to each batch (docs/decisions/0157).
+"""An idempotent producer: the batches of one moment go to each broker in one request (docs/decisions/0157).
 
 A batch is numbered, so a broker takes it once however often it is sent. Where an error may pass, or where
 nobody knows what became of the request, it is sent again with the same number until it is taken, is refused,
@@ -50,7 +49,7 @@ class Producer:
         self._closed = False
 
     def free(self, place: Place) -> bool:
-        """Tell whether a batch sent now would go at once: the broker that leads the partition has no request."""
+        """Tell whether a batch would go at once: the broker that leads the partition has no request."""
         return not self._requests[self._client.cluster.leader_for_partition(place)]
 
     def send(self, batches: Sequence[Batch]) -> None:
@@ -67,7 +66,7 @@ class Producer:
                 self._begin(self._request(node, some))
 
     async def partitions_for(self, topic: str) -> set[int]:
-        """Return the numbers of a topic's partitions. Raises KafkaError, ProducerClosed if it ends meanwhile."""
+        """Return the numbers of a topic's partitions. Raises KafkaError; ProducerClosed in the end."""
         client = self._client
         client.add_topic(topic)
         until = time.monotonic() + REQUEST_TIMEOUT_MS / 1000
@@ -109,12 +108,12 @@ class Producer:
             self._requests[node] -= 1
         again: list[Batch] = []
         for batch in batches:
-            error = failed or _error(codes.get(batch.place, UnknownError.errno))
-            if isinstance(error, KafkaError) and error.retriable:
-                log.warning("a batch is sent to Kafka again, after %r", error)
+            fate = failed or _error(codes.get(batch.place, UnknownError.errno))
+            if isinstance(fate, KafkaError) and fate.retriable:
+                log.warning("a batch is sent to Kafka again, after %r", fate)
                 again.append(batch)
             else:
-                batch.settle(error)
+                batch.settle(fate)
         if again:
             self._begin(self._send_later(again))
 
@@ -161,7 +160,7 @@ async def _identity(client: AIOKafkaClient) -> tuple[int, int]:
 
 def _error(code: int) -> KafkaError | None:
     """Return None also where the broker says that it had the batch before."""
-    if code == 0 or code == DuplicateSequenceNumber.errno:
+    if code in (0, DuplicateSequenceNumber.errno):
         return None
     error: KafkaError = for_code(code)()
     return error

@@ -1,4 +1,4 @@
-"""Keeps the log from filling: while a broker is away, aiokafka and our producer repeat themselves each 0.1 s."""
+"""Keeps the log from filling: while a broker is away, the same is said ten times a second."""
 
 import logging
 import time

@@ -49,7 +49,7 @@ class Client:
 
     def __init__(self) -> None:
         self.cluster = self
-        self.leaders = {index: index % 2 + 1 for index in range(8)}
+        self.leaders: dict[int, int | None] = {index: index % 2 + 1 for index in range(8)}
         self.leaders_next = self.leaders
         self.requests: list[Request] = []
         self.topics: set[str] = set()
@@ -163,7 +163,12 @@ async def test_after_an_unknown_outcome_the_very_same_bytes_are_sent(
 
 @pytest.mark.parametrize(
     "error",
-    [NotLeaderForPartitionError, NotEnoughReplicasError, NotEnoughReplicasAfterAppendError, RequestTimedOutError],
+    [
+        NotLeaderForPartitionError,
+        NotEnoughReplicasError,
+        NotEnoughReplicasAfterAppendError,
+        RequestTimedOutError,
+    ],
 )
 async def test_only_the_batch_whose_error_may_pass_is_sent_again_to_whoever_leads_then(
     client: Client, producer: Producer, error: type[Exception]
@@ -188,7 +193,7 @@ async def test_without_a_leader_a_batch_waits_for_one(
 ) -> None:
     lane = Partition(0)
     client.leaders_next = client.leaders
-    client.leaders = client.leaders | {0: leader}  # type: ignore[dict-item]
+    client.leaders = client.leaders | {0: leader}
     assert producer.free(lane.place)
     producer.send([lane.next(b"v")])
     await until(lambda: client.requests)
