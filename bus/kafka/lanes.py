@@ -15,9 +15,9 @@ from bus.partitioner import partition_of
 BATCH_BYTES_MAX = 512 * 1024
 RECORD_OVERHEAD_BYTES = 32
 """More than the lengths, the offset and the time of a record ever take in a batch."""
-BATCH_OVERHEAD_BYTES = 1024
-FILL_BYTES_MAX = BATCH_BYTES_MAX - BATCH_OVERHEAD_BYTES
+FILL_BYTES_MAX = BATCH_BYTES_MAX - 1024
 MAGIC = 2
+"""The form of batches that carries a producer's id and count."""
 LZ4 = 3
 
 
@@ -86,9 +86,7 @@ class Batch:
         self.lane.settled(self, error)
 
     def _build(self, producer_id: int, epoch: int) -> bytes:
-        # The builder takes all the memory that it is allowed at once.
-        most_bytes = self.size_bytes + BATCH_OVERHEAD_BYTES
-        builder = DefaultRecordBatchBuilder(MAGIC, LZ4, 0, producer_id, epoch, self.sequence, most_bytes)
+        builder = DefaultRecordBatchBuilder(MAGIC, LZ4, 0, producer_id, epoch, self.sequence, BATCH_BYTES_MAX)
         append = builder.append
         now_ms = int(time.time() * 1000)
         number = 0

@@ -76,6 +76,28 @@ async def test_a_little_waits_for_its_turn_and_enough_takes_all_of_it_along(
     await other
 
 
+async def test_what_waits_for_a_broker_with_a_request_can_be_withdrawn_and_goes_when_it_has_answered(
+    fake: Kafka, publisher: Publisher
+) -> None:
+    await until(lambda: fake.producers)
+    first = start(publisher, b"first")
+    await until(lambda: fake.producer.sent)
+    fake.producer.busy = {1}
+    gone = start(publisher, b"gone", partition=1)
+    waiting = [start(publisher, b"small", partition=1)]
+    await asyncio.sleep(0.02)
+    waiting.append(start(publisher, b"x" * WORTHWHILE_BYTES, partition=1))
+    await asyncio.sleep(0.02)
+    assert len(fake.producer.sent) == 1
+    gone.cancel()
+    fake.producer.busy = set()
+    fake.producer.auto = True
+    fake.producer.sent[0].acknowledged.set_result(None)
+    await asyncio.gather(first, *waiting)
+    assert [batch.count for batch in fake.producer.sent] == [1, 2]
+    assert fake.producer.sent[1].values[0] == b"small"
+
+
 async def test_a_publish_returns_when_its_last_partition_has_it(fake: Kafka, publisher: Publisher) -> None:
     task = asyncio.create_task(
         publisher.publish("t", [Record(KEYS[0], b"x"), Record(KEYS[1], b"y")], deadline_s=5)
