@@ -25,7 +25,9 @@ LOOK_S = 0.5
 
 
 class Producer(Protocol):
-    """What publishing needs of a producer."""
+    """What publishing needs of a producer. It calls `freed` when a partition that was not free may be."""
+
+    freed: Callable[[], None]
 
     def free(self, place: tuple[str, int]) -> bool: ...
     def send(self, batches: Sequence[Batch]) -> None: ...

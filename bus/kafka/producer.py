@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
@@ -38,9 +38,10 @@ _NO_TRANSACTION_TIMEOUT_MS = 2**31 - 1
 
 
 class Producer:
-    """One producer id, and the connections it sends by."""
+    """One producer id, and the connections it sends by. `freed` is called after each answer."""
 
     def __init__(self, client: AIOKafkaClient, producer_id: int, epoch: int) -> None:
+        self.freed: Callable[[], None] = lambda: None
         self._client = client
         self._producer_id = producer_id
         self._epoch = epoch
@@ -116,6 +117,7 @@ class Producer:
                 batch.settle(fate)
         if again:
             self._begin(self._send_later(again))
+        self.freed()  # also where all is sent again: other partitions may be well
 
     async def _send_later(self, batches: Sequence[Batch]) -> None:
         """Ask who leads the partitions now, and send again."""

@@ -82,6 +82,8 @@ class Publisher:
 
     def resume(self) -> None:
         """Send what waits: there is a new producer, and it counts from zero."""
+        if self.keeper.producer is not None:
+            self.keeper.producer.freed = self._answered.ask
         self._partitions.clear()
         for lane in self._lanes.values():
             lane.sequence = 0
@@ -174,7 +176,6 @@ class Publisher:
         lane = batch.lane
         if lane.batch is not batch:
             return  # it was given up before
-        self._answered.ask()
         if error is None:
             self.failed_at = None
             self._end(batch)

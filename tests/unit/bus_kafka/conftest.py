@@ -17,7 +17,7 @@ PARTITIONS = 4
 class SentBatch:
     """One batch that reached the producer."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, producer: "FakeProducer") -> None:
         self.partition = batch.place.partition
         self.count = batch.record_count
         data = bytes(batch.build(1, 0))
@@ -29,17 +29,20 @@ class SentBatch:
         self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.acknowledged.add_done_callback(self._settle)
         self._batch = batch
+        self._producer = producer
 
     def _settle(self, acknowledged: asyncio.Future[None]) -> None:
         if not acknowledged.cancelled():
             error = acknowledged.exception()
             self._batch.settle(error if isinstance(error, Exception) else None)
+            self._producer.freed()
 
 
 class FakeProducer:
     """Keeps what it is given; `auto` acknowledges at once, and a partition in `busy` is not free."""
 
     def __init__(self) -> None:
+        self.freed: Callable[[], None] = lambda: None
         self.sent: list[SentBatch] = []
         self.auto = False
         self.busy: set[int] = set()
@@ -53,7 +56,7 @@ class FakeProducer:
         if self.broken:
             raise self.broken
         for batch in batches:
-            self._take(SentBatch(batch))
+            self._take(SentBatch(batch, self))
 
     def _take(self, taken: SentBatch) -> None:
         before = [batch for batch in self.sent if batch.partition == taken.partition]

@@ -201,6 +201,26 @@ async def test_without_a_leader_a_batch_waits_for_one(
     await producer.close()
 
 
+async def test_a_broker_is_free_for_other_partitions_while_a_batch_is_to_be_sent_again(
+    client: Client, producer: Producer
+) -> None:
+    freed: list[bool] = []
+    lane, other = Partition(0), Partition(2)
+    producer.freed = lambda: freed.append(producer.free(other.place))
+    producer.send([lane.next(b"v")])
+    await until(lambda: client.requests)
+    client.requests[0].says(NotEnoughReplicasError)
+    await until(lambda: freed)
+    assert freed == [True]
+    producer.send([other.next(b"v")])
+    await until(lambda: len(client.requests) == 3)
+    assert [list(request.data) for request in client.requests] == [[("t", 0)], [("t", 2)], [("t", 0)]]
+    client.requests[1].says(None)
+    await until(lambda: other.fates)
+    assert (lane.fates, other.fates) == ([], [None])
+    await producer.close()
+
+
 @pytest.mark.parametrize("error", [MessageSizeTooLargeError, OutOfOrderSequenceNumber])
 async def test_a_refused_batch_fails_and_the_others_do_not(
     client: Client, producer: Producer, error: type[Exception]
