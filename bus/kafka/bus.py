@@ -16,7 +16,7 @@ from bus.kafka.cluster import Cluster
 from bus.kafka.compression import compress_fast
 from bus.kafka.connection import is_loopback
 from bus.kafka.consumer import as_taken, lone_consumer, named, stop
-from bus.kafka.keeper import connector, discard
+from bus.kafka.producer import connector, discard
 from bus.kafka.publisher import Publisher
 from bus.kafka.quiet import quieten
 from bus.kafka.subscription import KafkaSubscription

@@ -1,26 +1,20 @@
 """Keeps one good producer: connects in the background, and replaces one that was poisoned, stuck or worn.
 
 An idempotent producer numbers its records per partition. A record that the broker refuses, or the number
-2^31, leaves a gap in that count which aiokafka never closes: every later batch of the partition fails.
+2^31, leaves a gap in that count which nothing closes: every later batch of the partition fails.
 So a producer is thrown away at the first delivery error, and in good time before the count runs out.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaProducer
-
-from bus.kafka.connection import arguments, hang_up
-from schemas.settings import Settings
+from bus.kafka.lanes import Batch
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES_MAX = 512 * 1024
-REQUEST_TIMEOUT_MS = 5_000
-CONNECT_S = 10.0
 RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 2.0
 AGE_MAX_S = 24 * 3600.0
@@ -31,10 +25,12 @@ LOOK_S = 0.5
 
 
 class Producer(Protocol):
-    """The part of AIOKafkaProducer that publishing needs."""
+    """What publishing needs of a producer. It calls `freed` when a partition that was not free may be."""
 
-    def create_batch(self) -> Any: ...
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]: ...
+    freed: Callable[[], None]
+
+    def free(self, place: tuple[str, int]) -> bool: ...
+    def send(self, batches: Sequence[Batch]) -> None: ...
     async def partitions_for(self, topic: str) -> set[int]: ...
 
 
@@ -164,38 +160,3 @@ class Keeper:
             if not count or oldest_s > self._stuck_s:
                 return
             await asyncio.sleep(0.01)
-
-
-def connector(settings: Settings) -> Connect:
-    """Return what makes a started producer: idempotent, acks=all, lz4, batches of at most 512 KiB."""
-
-    async def connect() -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **arguments(settings),
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=0,  # our own queue gathers records; see Publisher
-            max_batch_size=BATCH_BYTES_MAX,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                await producer.start()  # asks for a producer id for ever: hence the timeout
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
-
-    return connect
-
-
-async def discard(producer: AIOKafkaProducer) -> None:
-    """End a producer now. aiokafka's own stop() first waits for every batch, and a stuck one never ends."""
-    task = producer._sender.sender_task
-    while not task.done():
-        # Once for the sender, once for each request that it awaits in turn.
-        task.cancel()
-        await asyncio.wait([task], timeout=0.05)
-    producer._closed = True
-    await hang_up(producer.client)

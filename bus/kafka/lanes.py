@@ -3,17 +3,22 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import TopicPartition
 
 from bus.base import RECORD_BYTES_MAX, BusUnavailable, Record
-from bus.kafka.keeper import BATCH_BYTES_MAX
 from bus.limits import refuse_large
 from bus.partitioner import partition_of
 
+BATCH_BYTES_MAX = 512 * 1024
 RECORD_OVERHEAD_BYTES = 32
 """More than the lengths, the offset and the time of a record ever take in a batch."""
 FILL_BYTES_MAX = BATCH_BYTES_MAX - 1024
+MAGIC = 2
+"""The form of batches that carries a producer's id and count."""
+LZ4 = 3
 
 
 class Call:
@@ -48,24 +53,65 @@ class Piece:
         self.waiting = True
 
 
-class Lane:
-    """One partition: the pieces that wait for it, and the task that sends them batch by batch."""
+class Batch:
+    """Pieces that go to a partition together, numbered from `sequence` on."""
 
-    __slots__ = ("index", "sending", "sent_at", "sequence", "topic", "waiting", "waiting_bytes")
+    __slots__ = ("data", "lane", "pieces", "place", "sequence")
 
-    def __init__(self, topic: str, index: int) -> None:
-        self.topic = topic
-        self.index = index
-        self.waiting: deque[Piece] = deque()
-        self.waiting_bytes = 0
-        self.sending: asyncio.Task[None] | None = None
-        self.sent_at: float | None = None
-        self.sequence = 0
+    def __init__(self, lane: "Lane", pieces: Sequence[Piece]) -> None:
+        self.lane = lane
+        self.place = lane.place
+        self.pieces = pieces
+        self.sequence = lane.sequence
+        self.data: bytes | None = None
 
     @property
-    def idle(self) -> bool:
-        """Whether a batch may be sent: none is outstanding."""
-        return self.sending is None or self.sending.done()
+    def record_count(self) -> int:
+        """How many records it has."""
+        return sum(len(piece.records) for piece in self.pieces)
+
+    @property
+    def size_bytes(self) -> int:
+        """More than it takes before it is compressed."""
+        return sum(piece.size_bytes for piece in self.pieces)
+
+    def build(self, producer_id: int, epoch: int) -> bytes:
+        """Return it as it is sent, each time the same."""
+        if self.data is None:
+            self.data = self._build(producer_id, epoch)
+        return self.data
+
+    def settle(self, error: Exception | None) -> None:
+        """Say what became of it: None is durable."""
+        self.lane.settled(self, error)
+
+    def _build(self, producer_id: int, epoch: int) -> bytes:
+        builder = DefaultRecordBatchBuilder(MAGIC, LZ4, 0, producer_id, epoch, self.sequence, BATCH_BYTES_MAX)
+        append = builder.append
+        now_ms = int(time.time() * 1000)
+        number = 0
+        for piece in self.pieces:
+            for key, value, headers in piece.records:
+                fits = append(number, now_ms, key, value, list(headers))
+                assert fits is not None, "a record did not fit: its size was reckoned too small"
+                number += 1
+        data: bytes = builder.build()
+        return data
+
+
+class Lane:
+    """One partition: the pieces that wait for it, and the batch that is on its way."""
+
+    __slots__ = ("batch", "place", "sent_at", "sequence", "settled", "waiting", "waiting_bytes")
+
+    def __init__(self, topic: str, index: int, settled: Callable[[Batch, Exception | None], None]) -> None:
+        self.place = TopicPartition(topic, index)
+        self.settled = settled
+        self.waiting: deque[Piece] = deque()
+        self.waiting_bytes = 0
+        self.batch: Batch | None = None
+        self.sent_at = 0.0
+        self.sequence = 0
 
     def add(self, piece: Piece) -> None:
         """Queue a piece."""
@@ -80,8 +126,17 @@ class Lane:
         piece.records = []
         self.waiting_bytes -= piece.size_bytes
 
-    def next_pieces(self) -> list[Piece]:
-        """Take off the waiting pieces that fit into one batch; those that nobody waits for are left out."""
+    def next_batch(self) -> Batch | None:
+        """Begin a batch of the waiting pieces that fit; those that nobody waits for are left out."""
+        pieces = self._next_pieces()
+        if not pieces:
+            return None
+        self.batch = batch = Batch(self, pieces)
+        self.sent_at = time.monotonic()
+        self.sequence += batch.record_count
+        return batch
+
+    def _next_pieces(self) -> list[Piece]:
         pieces: list[Piece] = []
         size_bytes = 0
         while self.waiting:
@@ -118,15 +173,3 @@ def cut(call: Call, records: Sequence[Record], partitions: int) -> list[Piece]:
         piece.size_bytes += size_bytes
     call.left = len(pieces)
     return pieces
-
-
-def fill(batch: Any, pieces: Sequence[Piece]) -> int:
-    """Append the records to a new batch, and return how many there are."""
-    now_ms = int(time.time() * 1000)
-    append = batch.append
-    for piece in pieces:
-        for key, value, headers in piece.records:
-            append(timestamp=now_ms, key=key, value=value, headers=list(headers))
-    count = sum(len(piece.records) for piece in pieces)
-    assert batch.record_count() == count, "a record did not fit: its size was reckoned too small"
-    return count

@@ -1,6 +1,6 @@
 """How often batches are sent: all partitions together, and at most every few milliseconds.
 
-What a batch costs us, aiokafka and the broker hardly depends on how many records it has. Under load it pays
+What a batch costs us and the broker hardly depends on how many records it has. Under load it pays
 to wait for a few more; when little comes, nothing waits (docs/decisions/0151).
 """
 

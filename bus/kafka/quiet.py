@@ -1,4 +1,4 @@
-"""Keeps aiokafka from filling the log: while a broker is away it says the same thing ten times a second."""
+"""Keeps the log from filling: while a broker is away, the same is said ten times a second."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ _LOGGERS = (
     "aiokafka.conn",
     "aiokafka.consumer.fetcher",
     "aiokafka.consumer.group_coordinator",
-    "aiokafka.producer.sender",
+    "bus.kafka.producer",
 )
 
 
@@ -24,7 +24,7 @@ class OncePerPause(logging.Filter):
         self._logged_at: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to log it; there are only as many texts as aiokafka has."""
+        """Tell whether to log it; there are only as many texts as the code has."""
         text = (record.name, str(record.msg))
         now = time.monotonic()
         if now - self._logged_at.get(text, -self._pause_s) < self._pause_s:
@@ -34,7 +34,7 @@ class OncePerPause(logging.Filter):
 
 
 def quieten() -> None:
-    """Apply it to every logger of aiokafka that repeats itself. May be called again."""
+    """Apply it to every logger that repeats itself. May be called again."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(present, OncePerPause) for present in logger.filters):

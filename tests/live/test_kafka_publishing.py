@@ -8,7 +8,8 @@ from uuid import uuid4
 from bus.base import Record
 from bus.kafka import create_topics
 from bus.kafka.bus import KafkaBus
-from bus.kafka.keeper import connector, discard
+from bus.kafka.produce import ProduceBatches
+from bus.kafka.producer import Producer, connector, discard
 from bus.kafka.publisher import Publisher
 from schemas.settings import Settings
 from schemas.topics import ALL
@@ -16,29 +17,29 @@ from tests.contract.bus_members import PARTITIONS, all_values, read_all
 from tests.live.servers import LiveServer
 
 
-class Watched:
-    """A real producer whose open batches are counted."""
+class Watch:
+    """Counts the batches that a real producer's connections have open, by partition."""
 
-    def __init__(self, producer: Any) -> None:
-        self.real = producer
-        self.open: Counter[int] = Counter()
+    def __init__(self, producer: Producer) -> None:
+        self.open: Counter[tuple[str, int]] = Counter()
         self.most_open = 0
         self.batches = 0
+        self.requests = 0
+        self._send = producer._client.send
+        producer._client.send = self.send
 
-    def create_batch(self) -> Any:
-        return self.real.create_batch()
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        found: set[int] = await self.real.partitions_for(topic)
-        return found
-
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
-        self.open[partition] += 1
-        self.batches += 1
-        self.most_open = max(self.most_open, self.open[partition])
-        future: asyncio.Future[Any] = await self.real.send_batch(batch, topic, partition=partition)
-        future.add_done_callback(lambda _: self.open.subtract([partition]))
-        return future
+    async def send(self, node: int, request: Any) -> Any:
+        if not isinstance(request, ProduceBatches):
+            return await self._send(node, request)
+        places = [(topic, index) for topic, rows in request._topics.items() for index, _ in rows]
+        self.requests += 1
+        self.batches += len(places)
+        self.open.update(places)
+        self.most_open = max(self.most_open, *self.open.values())
+        try:
+            return await self._send(node, request)
+        finally:
+            self.open.subtract(places)
 
 
 async def new_topic(settings: Settings) -> str:
@@ -50,19 +51,21 @@ async def new_topic(settings: Settings) -> str:
 async def test_one_batch_a_partition_is_outstanding_and_many_publishes_share_it(kafka: LiveServer) -> None:
     settings = Settings(bus_url=kafka.url, bus_partitions=PARTITIONS)
     topic = await new_topic(settings)
-    watched: list[Watched] = []
+    watches: list[Watch] = []
 
-    async def connect() -> Watched:
-        watched.append(Watched(await connector(settings)()))
-        return watched[-1]
+    async def connect() -> Producer:
+        producer: Producer = await connector(settings)()
+        watches.append(Watch(producer))
+        return producer
 
-    publisher = Publisher(connect, lambda producer: discard(producer.real), bytes_budget=2**24)
+    publisher = Publisher(connect, discard, bytes_budget=2**24)
     publisher.start()
     sent = [[Record(b"1|%d" % (i % 50), b"%d:%d" % (i, j)) for j in range(5)] for i in range(1000)]
     await asyncio.gather(*(publisher.publish(topic, records, deadline_s=20) for records in sent))
     await publisher.close()
-    assert watched[0].most_open == 1
-    assert watched[0].batches < 500
+    assert watches[0].most_open == 1
+    assert watches[0].batches < 500
+    assert watches[0].requests < watches[0].batches
     async with KafkaBus(settings) as bus:
         values = all_values(await read_all(bus, topic))
     assert values == sorted(record.value for records in sent for record in records)

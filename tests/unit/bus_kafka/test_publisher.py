@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.base import RECORD_BYTES_MAX, BusUnavailable, Record, RecordTooLarge
-from bus.kafka.keeper import BATCH_BYTES_MAX
+from bus.kafka.lanes import BATCH_BYTES_MAX
 from bus.kafka.pace import Pace
 from bus.kafka.publisher import WORTHWHILE_BYTES, Publisher
 from bus.partitioner import partition_of
@@ -52,7 +52,7 @@ async def test_the_next_batch_holds_all_that_waited_for_the_last(fake: Kafka, pu
     await asyncio.gather(other, *later)
 
 
-async def test_a_little_waits_for_its_turn_and_a_batch_of_its_own_does_not(
+async def test_a_little_waits_for_its_turn_and_enough_takes_all_of_it_along(
     fake: Kafka, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here no second turn comes. What waits counts together, and no more once it was withdrawn."""
@@ -72,8 +72,30 @@ async def test_a_little_waits_for_its_turn_and_a_batch_of_its_own_does_not(
     await asyncio.sleep(0.02)
     assert len(fake.producer.sent) == 1
     await asyncio.gather(start(publisher, quarter), *waiting)
-    assert [(batch.partition, batch.count) for batch in fake.producer.sent] == [(0, 1), (0, 4)]
-    other.cancel()
+    assert [(batch.partition, batch.count) for batch in fake.producer.sent] == [(0, 1), (0, 4), (1, 1)]
+    await other
+
+
+async def test_what_waits_for_a_broker_with_a_request_can_be_withdrawn_and_goes_when_it_has_answered(
+    fake: Kafka, publisher: Publisher
+) -> None:
+    await until(lambda: fake.producers)
+    first = start(publisher, b"first")
+    await until(lambda: fake.producer.sent)
+    fake.producer.busy = {1}
+    gone = start(publisher, b"gone", partition=1)
+    waiting = [start(publisher, b"small", partition=1)]
+    await asyncio.sleep(0.02)
+    waiting.append(start(publisher, b"x" * WORTHWHILE_BYTES, partition=1))
+    await asyncio.sleep(0.02)
+    assert len(fake.producer.sent) == 1
+    gone.cancel()
+    fake.producer.busy = set()
+    fake.producer.auto = True
+    fake.producer.sent[0].acknowledged.set_result(None)
+    await asyncio.gather(first, *waiting)
+    assert [batch.count for batch in fake.producer.sent] == [1, 2]
+    assert fake.producer.sent[1].values[0] == b"small"
 
 
 async def test_a_publish_returns_when_its_last_partition_has_it(fake: Kafka, publisher: Publisher) -> None:

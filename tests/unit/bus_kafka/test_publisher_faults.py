@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import RequestTimedOutError
-from aiokafka.producer.message_accumulator import BatchBuilder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,11 +36,10 @@ class Watching(FakeProducer):
         super().__init__()
         self._run = run
 
-    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[None]:
+    def _take(self, taken: SentBatch) -> None:
         assert not self.discarded, "sent to a producer that was thrown away"
-        acknowledged = await super().send_batch(batch, topic, partition=partition)
-        self._run.sent(self.sent[-1])
-        return acknowledged
+        super()._take(taken)
+        self._run.sent(taken)
 
 
 class Run(Kafka):

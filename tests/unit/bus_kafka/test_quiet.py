@@ -25,5 +25,5 @@ def test_it_is_logged_again_after_the_pause() -> None:
 def test_it_is_applied_once() -> None:
     quieten()
     quieten()
-    filters = logging.getLogger("aiokafka.producer.sender").filters
+    filters = logging.getLogger("bus.kafka.producer").filters
     assert sum(isinstance(present, OncePerPause) for present in filters) == 1
