@@ -224,7 +224,10 @@ def open_redis(url: str) -> RedisKeys:
             max_connections=4,
             client_name="penstock",
         )
-        client.connection_pool.make_connection()  # connects nothing; an option that is none is found out
+        pool = client.connection_pool
+        pool.connection_class(
+            **pool.connection_kwargs
+        )  # connects nothing: an option that is none is found out
     except (ValueError, TypeError) as error:
         raise SettingsError(f"PENSTOCK_KEYS_URL is not usable: {error}") from None
     return RedisKeys(client)
