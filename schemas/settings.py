@@ -74,10 +74,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     clickhouse_cluster: Annotated[str, _about("Cluster name: DDL runs ON CLUSTER, engines replicate.")] = ""
 
     registry_url: Annotated[
-        str, _about("`sqlite:` (a file under home), or `postgresql://user:password@host/db`.")
+        str,
+        _about(
+            "`sqlite:` (a file under home), or `postgresql://user:password@host/db`; "
+            "`?sslmode=verify-full&sslrootcert=FILE` for TLS."
+        ),
     ] = "sqlite:"
     keys_url: Annotated[
-        str, _about("`memory:` (limits per process), or `redis[s]://host:port/0` (shared limits).")
+        str,
+        _about(
+            "`memory:` (limits per process), or `redis[s]://user:password@host:port/0` (shared limits); "
+            "`?ssl_ca_certs=FILE` names a CA."
+        ),
     ] = "memory:"
 
     geoip_db: Annotated[str, _about("MaxMind- or DB-IP-shaped .mmdb; empty: the bundled one.")] = ""

@@ -36,12 +36,15 @@ def command(settings: Settings, *, name: str, at: tuple[str, ...]) -> None:
 
 
 def _resume(settings: Settings, at: tuple[str, ...]) -> list[str]:
+    from deploy.dev.plan import admin_host
     from deploy.dev.rundir import RunDirectory
 
     if not at:
         ports = RunDirectory(Path(settings.home)).ports()
         admin = ports.admin if ports is not None else {}
-        at = tuple(f"127.0.0.1:{port}" for name, port in admin.items() if name.startswith("worker-"))
+        host = admin_host(settings)
+        host = f"[{host}]" if ":" in host else host
+        at = tuple(f"{host}:{port}" for name, port in admin.items() if name.startswith("worker-"))
     if not at:
         raise CommandFailed(f"no worker runs in {settings.home}; name their admin ports with --at HOST:PORT")
     return [f"{address}: {_post(address)}" for address in at]

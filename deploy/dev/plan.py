@@ -66,8 +66,7 @@ def lay_out(
     settings: Settings, run: RunDirectory, ports: Ports, stores: tuple[Server, ...], urls: Mapping[str, str]
 ) -> Plan:
     """Put our own processes around the stores."""
-    admin_host = EVERY_ADDRESS.get(settings.admin_host, settings.admin_host)
-    make = Maker(environment(settings, ports, run.home, urls), admin_host)
+    make = Maker(environment(settings, ports, run.home, urls), admin_host(settings))
     names = list(ports.admin)
     gateway_names = [name for name in names if name.startswith("gateway-")]
     worker_names = [name for name in names if name.startswith("worker-")]
@@ -93,6 +92,11 @@ def environment(settings: Settings, ports: Ports, home: Path, urls: Mapping[str,
     env = {PREFIX + name.upper(): text for name, text in given.items()}
     # The parts run the very code that this process runs, wherever they are started.
     return env | {"PYTHONPATH": os.pathsep.join(filter(None, [str(CODE), os.environ.get("PYTHONPATH")]))}
+
+
+def admin_host(settings: Settings) -> str:
+    """Return the address at which the admin ports of this machine's parts are reached."""
+    return EVERY_ADDRESS.get(settings.admin_host, settings.admin_host)
 
 
 def is_loopback(host: str) -> bool:

@@ -99,6 +99,7 @@ class RedisKeys:
         self._connector: asyncio.Task[None] | None = None
         self._counting = asyncio.Lock()  # one call under way, as with the limits
         self._up = False
+        self._closing = False
 
     async def take(self, limits: Sequence[Limit]) -> Permit:
         """Take one permit from every limit, or from none if one refuses. Raises StoreUnavailable."""
@@ -155,7 +156,8 @@ class RedisKeys:
 
     async def _connect(self) -> None:
         """Try until the server answers."""
-        while True:
+        # The driver may take a cancellation for a failure of its own: that must not go on for ever.
+        while not self._closing:
             with contextlib.suppress(StoreUnavailable):
                 await self._ping(CONNECT_TIMEOUT_S)
                 self._up = True
@@ -198,6 +200,7 @@ class RedisKeys:
 
     async def __aexit__(self, *_: object) -> None:
         self._up = False
+        self._closing = True
         if self._sender is not None:
             await self._sender
         if self._connector is not None:
@@ -221,7 +224,11 @@ def open_redis(url: str) -> RedisKeys:
             max_connections=4,
             client_name="penstock",
         )
-    except ValueError as error:
+        pool = client.connection_pool
+        pool.connection_class(
+            **pool.connection_kwargs
+        )  # connects nothing: an option that is none is found out
+    except (ValueError, TypeError) as error:
         raise SettingsError(f"PENSTOCK_KEYS_URL is not usable: {error}") from None
     return RedisKeys(client)
 

@@ -1,9 +1,12 @@
-"""Rate limits in memory."""
+"""Rate limits in memory, and what opening and closing a store promises."""
+
+import asyncio
 
 import pytest
 
 from schemas.settings import Settings, SettingsError
 from stores.keys import MemoryKeys, SharedLimits, open_keys
+from stores.keys.redis import RedisKeys
 from tests.contract import keys_contract
 
 limit = keys_contract.limit
@@ -59,7 +62,46 @@ async def test_it_is_opened_by_its_address() -> None:
     assert isinstance(open_keys(Settings(keys_url="rediss://:hush@127.0.0.1:1/0")), SharedLimits)
 
 
-@pytest.mark.parametrize("url", ["", "memory", "redis:", "http://127.0.0.1", "redis://127.0.0.1:port/0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "memory",
+        "redis:",
+        "http://127.0.0.1",
+        "redis://127.0.0.1:port/0",
+        "redis://127.0.0.1:1/0?colour=red",
+    ],
+)
 def test_an_address_of_the_wrong_shape_is_named(url: str) -> None:
     with pytest.raises(SettingsError, match="PENSTOCK_KEYS_URL is not usable"):
         open_keys(Settings(keys_url=url))
+
+
+class Stubborn:
+    """A client that takes its cancellation for a broken connection, as the driver does now and then."""
+
+    asked = False
+
+    def register_script(self, script: str) -> None:
+        """Take it."""
+
+    async def ping(self) -> None:
+        if not self.asked:
+            self.asked = True
+            raise ConnectionError("nobody listens")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise ConnectionError("cut") from None
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+async def test_a_store_that_is_down_does_not_keep_a_process_from_ending() -> None:
+    keys = RedisKeys(Stubborn())  # type: ignore[arg-type]
+    await keys.__aenter__()
+    await asyncio.sleep(0.01)  # it is being asked again
+    async with asyncio.timeout(10):
+        await keys.__aexit__()
