@@ -19,6 +19,8 @@ type options struct {
 	connections int
 	events      int
 	devices     int
+	spreadS     int
+	bodies      int
 	clientID    int
 	rate        float64
 	seconds     float64
@@ -48,6 +50,8 @@ func parse() (options, error) {
 	flag.IntVar(&o.connections, "connections", 64, "connections; each has one request under way")
 	flag.IntVar(&o.events, "events", 1, "events in a request")
 	flag.IntVar(&o.devices, "devices", 100_000, "devices that the events come from")
+	flag.IntVar(&o.spreadS, "spread", 0, "seconds before now over which the events' times are spread")
+	flag.IntVar(&o.bodies, "bodies", 8, "bodies of a connection, which take turns")
 	flag.IntVar(&o.clientID, "client-id", 3, "cid of the events")
 	flag.Float64Var(&o.rate, "rate", 0, "requests a second that fall due; 0: the next one when the last is answered")
 	flag.Float64Var(&o.seconds, "seconds", 3, "how long requests are sent")

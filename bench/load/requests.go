@@ -8,10 +8,9 @@ import (
 )
 
 const (
-	mark     = "################" // 16 bytes that make every body different
-	variants = 8
-	hex      = "0123456789abcdef"
-	agent    = "Mozilla/5.0 (Linux; Android 14; SM-A546E) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Mobile"
+	mark  = "################" // 16 bytes that make every body different
+	hex   = "0123456789abcdef"
+	agent = "Mozilla/5.0 (Linux; Android 14; SM-A546E) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Mobile"
 )
 
 type request struct {
@@ -43,7 +42,7 @@ func newWriter(o options) *writer {
 }
 
 func (w *writer) requests() []request {
-	made := make([]request, variants)
+	made := make([]request, w.bodies)
 	for i := range made {
 		made[i] = w.request()
 	}
@@ -83,7 +82,8 @@ func (w *writer) event(to *bytes.Buffer, first bool) {
 		session = fmt.Sprintf("%016x", w.random.Uint64())
 	}
 	kind, props := w.kind(device, product)
-	fmt.Fprintf(to, `{"t":"%s","ts":%d,"cid":%d,"did":"device-%08d",`, kind, w.nowMs, w.clientID, device)
+	at := w.nowMs - w.random.Int63n(int64(w.spreadS)*1000+1)
+	fmt.Fprintf(to, `{"t":"%s","ts":%d,"cid":%d,"did":"device-%08d",`, kind, at, w.clientID, device)
 	fmt.Fprintf(to, `"url":"https://shop.example/p/%d","ip":"189.203.%d.%d",`, product, device>>8&255, device&255)
 	fmt.Fprintf(to, `"ua":"%s","props":{"session":"%s"%s}}`, agent, session, props)
 }
