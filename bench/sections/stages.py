@@ -77,8 +77,8 @@ def section(first: Costs, costs: Costs, events: int) -> Section:
         tables=[Table(["step", "µs CPU an event", "when all is new"], lines)],
         notes=[
             f"{events:,} events of {DEVICES:,} devices within {SPREAD_S // 60} minutes. In the first half "
-            "every device, address and person is new; in the second half they come again, with the same behaviour, "
-            f"and meet warm caches. A figure is of one batch of at most {BATCH_RECORDS:,} events: "
+            "every device, address and person is new; in the second half they come again, with the same "
+            f"behaviour, and meet warm caches. A figure is of one batch of at most {BATCH_RECORDS:,} events: "
             "median (minimum–maximum).",
             "CPU of the whole process, the driver's threads too; `rows` makes the rows, `insert` sends them. "
             f"The stages between decode and rows are to cost at most {STAGES_US_MAX:g} µs together.",
