@@ -14,8 +14,8 @@ from workers import metrics
 from workers.crash import crash_point
 from workers.ranges import Range
 
-INSERTS_MAX = 2
-"""At a time. A block on its way is there three times: rows, columns, and what is sent."""
+INSERTS_MAX = 1
+"""At a time. A block on its way is there three times: rows, columns, what is sent (docs/decisions/0160)."""
 
 Confirm = Callable[[], Awaitable[None]]
 """Awaited before every write; raises Fenced if the partition has another owner."""

@@ -1,7 +1,6 @@
 """One worker process from start to end: opens what a pipeline uses, runs it, stops it in good order."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from schemas.settings import Settings, SettingsError
 from stores.base import Warehouse
 from workers import admin
 from workers.inserts import Inserts
+from workers.memory import settle
 from workers.partitions import Partitions
 from workers.pipeline import Pipeline, Worker
 from workers.pipelines import PIPELINES
@@ -42,9 +42,7 @@ async def run_worker(name: str, settings: Settings) -> None:
     async with open_bus(settings) as bus, open_resources(settings) as use:
         with stop_signal() as stop:
             pipeline = PIPELINES[name](use)
-            gc.collect()
-            gc.freeze()  # what start-up made lives until the end
-            gc.set_threshold(20_000, 20, 20)  # docs/decisions/0153
+            settle()
             await run_pipeline(
                 pipeline,
                 bus=bus,
