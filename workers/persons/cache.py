@@ -1,5 +1,7 @@
 """What was decided lately, so that a known event asks nobody."""
 
+from typing import ClassVar
+
 from msgspec import Struct
 
 from schemas.event import Event
@@ -33,18 +35,33 @@ class Standing(Struct, frozen=True, gc=False):
         return at.ko > self.made_at.ko or at.kp != self.made_at.kp
 
 
-class Device:
-    """What is known of a device: the standing of its events, by the names that came with them."""
+Names = tuple[str, str, str]
+"""What came with a device: user id, e-mail, phone."""
 
-    __slots__ = ("standings",)
 
-    NAMES_MAX = 4
+class Device(Struct, gc=False):
+    """What is known of a device: the standing of its events, by the names that came with them.
 
-    def __init__(self) -> None:
-        self.standings: dict[tuple[str, str, str], Standing] = {}
+    Nearly all devices come with the same names each time, so that a dict is for the others only.
+    """
 
-    def put(self, names: tuple[str, str, str], standing: Standing) -> None:
+    NAMES_MAX: ClassVar[int] = 4
+
+    names: Names
+    standing: Standing
+    others: dict[Names, Standing] | None = None
+
+    def of(self, names: Names) -> Standing | None:
+        """Return the standing of an event with these names, or None."""
+        if names == self.names:
+            return self.standing
+        return None if self.others is None else self.others.get(names)
+
+    def put(self, names: Names, standing: Standing) -> None:
         """Remember; the names that a device comes with are few, or not worth remembering."""
-        if len(self.standings) >= self.NAMES_MAX:
-            self.standings.clear()
-        self.standings[names] = standing
+        if names == self.names:
+            self.standing = standing
+        elif self.others is None or len(self.others) >= self.NAMES_MAX - 1:
+            self.others = {names: standing}
+        else:
+            self.others[names] = standing

@@ -16,7 +16,7 @@ from stores.base import StoreError
 from workers import metrics
 from workers.consent import BITS
 from workers.lastused import LastUsed, LastUsedBy
-from workers.persons.cache import Device, Standing, is_short
+from workers.persons.cache import Device, Names, Standing, is_short
 from workers.persons.decision import Decision
 from workers.persons.names import given, phone_of
 from workers.persons.resolver import Asked, Resolved, Resolver
@@ -25,7 +25,7 @@ from workers.stage import KEEP, Verdict
 
 CUSTOMERS_MAX = 100_000
 DEVICES_MAX = 100_000
-"""About 90 MB each when full; 300 MB at worst, if all identifiers are as long as is remembered."""
+"""About 90 and 65 MB when full; 280 MB at worst, if all identifiers are as long as is remembered."""
 
 SHARED_DEVICE, PHONE_UNLIKELY, CONFLICT = "shared_device", "phone_unlikely", "identity_conflict"
 """Flags of an event: its device links nobody any more; its phone number is nobody's by its numbering plan;
@@ -94,7 +94,7 @@ class Person:
             device = self._devices.get((event.tenant_id, event.dialect), event.anonymous_id)
             if device is None:
                 return None
-            standing = device.standings.get((event.user_id, event.email, event.phone))
+            standing = device.of(_names(event))
         else:
             standing = self._customers.get(_customer_key(event))
         return standing if standing is not None and standing.holds_for(_at(event)) else None
@@ -138,9 +138,9 @@ class Person:
         if answer.lasting and is_short(event):
             device = self._devices.get(*key)
             if device is None:
-                device = Device()
-                self._devices.put(*key, device)
-            device.put((event.user_id, event.email, event.phone), standing)
+                self._devices.put(*key, Device(_names(event), standing))
+            else:
+                device.put(_names(event), standing)
 
 
 def _names_somebody(event: Event) -> bool:
@@ -157,6 +157,10 @@ def _customer_key(event: Event) -> CustomerKey:
 
 def _device_key(event: Event) -> DeviceKey:
     return (event.tenant_id, event.dialect), event.anonymous_id
+
+
+def _names(event: Event) -> Names:
+    return event.user_id, event.email, event.phone
 
 
 def _at(event: Event) -> Coordinates:

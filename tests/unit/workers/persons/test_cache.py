@@ -40,11 +40,22 @@ def test_a_replayed_event_is_not_answered_from_memory() -> None:
 
 
 def test_a_device_remembers_a_few_names() -> None:
-    device = Device()
+    usual, other = standing(ko=1), standing(ko=2)
+    device = Device(("", "", ""), usual)
     for n in range(100):
-        device.put((str(n), "", ""), standing())
-        assert len(device.standings) <= Device.NAMES_MAX
-    assert ("99", "", "") in device.standings
+        device.put((str(n), "", ""), other)
+        assert len(device.others or {}) < Device.NAMES_MAX
+    assert device.of(("99", "", "")) is other
+    assert device.of(("", "", "")) is usual
+    assert device.of(("0", "", "")) is None
+
+
+def test_a_device_takes_a_new_standing_for_the_names_it_came_with() -> None:
+    newer = standing(ko=2)
+    device = Device(("a", "", ""), standing(ko=1))
+    device.put(("a", "", ""), newer)
+    assert device.of(("a", "", "")) is newer
+    assert device.others is None
 
 
 def test_what_is_remembered_is_short() -> None:
