@@ -26,7 +26,7 @@ help:
 	@echo "make chaos    load over make stack while parts are killed, frozen and cut off  MINUTES=$(MINUTES) SEED"
 	@echo "make bench    all figures, charts and one JSON file in $(VAR)/bench; half an hour, needs Go  SECTIONS SCALE=small MINUTES"
 	@echo "make bench-quick  the gateway beside its peer in 90 s after the first build  SERVER=granian RECORD=1"
-	@echo "make bench-docs   write docs/performance.md from the JSON file FROM of a run"
+	@echo "make bench-docs   write docs/performance.md from the JSON files FROM of one run or several"
 	@echo "make test     every test, with a real Kafka, Postgres and Redis where they can be had"
 	@echo "make check    style, types, the direction of imports, generated documents"
 	@echo "make tools    fetch what the live tests start: Kafka, Postgres, Redis"
@@ -48,14 +48,14 @@ chaos: $(INSTALLED_DEV)
 
 bench: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools
-	@exec $(RUN) -m bench --var "$(VAR)/bench" --minutes $(MINUTES) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SCALE),--scale $(SCALE)) $(if $(SERVER),--server $(SERVER))
+	@exec $(RUN) -m bench --var "$(VAR)/bench" --minutes $(MINUTES) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SCALE),--scale $(SCALE)) $(if $(SERVER),--server $(SERVER)) $(if $(GROW),--grow $(GROW))
 
 bench-quick: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools
 	@exec $(RUN) -m bench.quick $(if $(SERVER),--server $(SERVER)) $(if $(RECORD),--record)
 
 bench-docs: $(INSTALLED_DEV)
-	@$(RUN) -m bench --from "$(FROM)"
+	@$(RUN) -m bench --from $(FROM)
 
 test: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools || echo "make test: without these tools the live tests are skipped"

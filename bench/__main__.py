@@ -17,6 +17,7 @@ from bench.report import Run, Section, markdown
 from bench.use import Use
 
 SECTIONS = ("gateway", "stages", "worker", "freshness", "catchup", "growth")
+GROWN = ("events", "partitions", "tenants", "rows")
 
 
 def main() -> int:
@@ -24,19 +25,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sections", default=",".join(SECTIONS), help="by comma")
     parser.add_argument("--scale", choices=("full", "small"), default="full")
+    parser.add_argument("--grow", default=",".join(GROWN), help="what varies in `growth`, by comma")
     parser.add_argument("--minutes", type=float, default=5.0, help="of the outage in `catchup`")
     parser.add_argument("--server", choices=("hypercorn", "granian"), default="granian")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--var", type=Path, default=Path("var/bench"))
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its charts")
-    parser.add_argument("--from", dest="source", type=Path, help="write the page from this file; run nothing")
+    parser.add_argument(
+        "--from", dest="sources", type=Path, nargs="+", help="write the page from these files; run nothing"
+    )
     options = parser.parse_args()
-    if options.source:
-        pages.write(msgspec.json.decode(options.source.read_bytes(), type=Run))
+    if options.sources:
+        pages.write([msgspec.json.decode(path.read_bytes(), type=Run) for path in options.sources])
         return 0
-    names = options.sections.split(",")
-    if unknown := set(names) - set(SECTIONS):
-        parser.error(f"there is no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    names, grow = options.sections.split(","), options.grow.split(",")
+    for given, known, word in ((names, SECTIONS, "section"), (grow, GROWN, "growth by")):
+        if unknown := set(given) - set(known):
+            parser.error(f"there is no {word} {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     end_on_sigterm()
     path = options.var / f"{time.strftime('%Y-%m-%d-%H%M%S')}.json"
     try:
@@ -45,7 +50,7 @@ def main() -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     if options.write_docs:
-        pages.write(made)
+        pages.write([made])
     print(f"bench: {path}")
     return 0
 
@@ -60,6 +65,7 @@ def run(options: argparse.Namespace, names: list[str], path: Path) -> Run:
         peer=build("peer"),
         full=options.scale == "full",
         minutes=options.minutes,
+        grow=tuple(options.grow.split(",")),
         server=options.server,
         processes=options.processes,
         say=_progress,

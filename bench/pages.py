@@ -1,9 +1,10 @@
 """Writes docs/performance.md and its charts from the JSON of a run, so that every figure has its source."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.chart import svg
-from bench.report import Run, Section, Table, markdown
+from bench.report import Machine, Run, Section, Table, markdown
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance.md"
@@ -11,34 +12,42 @@ CHARTS = DOCS / "performance"
 BEGIN = "<!-- from here on written by `make bench-docs`; the text above is kept -->"
 
 
-def write(run: Run) -> None:
-    """Write the page's generated part, and every chart."""
+def write(runs: Sequence[Run]) -> None:
+    """Write the page's generated part, and every chart. Of a section in several runs the last one counts."""
     CHARTS.mkdir(exist_ok=True)
-    for section in run.sections:
+    for section in _newest(runs).values():
         for chart in section.charts:
             (CHARTS / f"{chart.name}.svg").write_text(svg(chart))
     head = PAGE.read_text().partition(BEGIN)[0] if PAGE.exists() else "# Performance\n\n"
-    PAGE.write_text(head + BEGIN + "\n\n" + text(run))
+    PAGE.write_text(head + BEGIN + "\n\n" + text(runs))
 
 
-def text(run: Run) -> str:
-    """Return the generated part of the page."""
-    parts = ["## The run", _machine(run), *(_section(section) for section in run.sections)]
-    return "\n\n".join(parts) + "\n"
+def text(runs: Sequence[Run]) -> str:
+    """Return the generated part of the page; the versions are those of the last run."""
+    heading = "## The run" if len(runs) == 1 else "## The runs"
+    sections = map(_section, _newest(runs).values())
+    return "\n\n".join([heading, *map(_taken, runs), _machine(runs[-1].machine), *sections]) + "\n"
 
 
-def _machine(run: Run) -> str:
+def _newest(runs: Sequence[Run]) -> dict[str, Section]:
+    return {section.name: section for run in runs for section in run.sections}
+
+
+def _taken(run: Run) -> str:
     m = run.machine
     alone = (
         "the machine was otherwise idle" if m.load_average[0] < 1 else "**the machine was shared: not final**"
     )
-    facts = [
-        f"`{run.command}`, started {m.started}, commit `{m.commit}`.",
-        f"{m.cpu}, {m.cores} cores, {m.memory_gb:g} GiB, Linux {m.kernel}. "
-        f"Load average at the start {m.load_average[0]:g}: {alone}.",
-    ]
+    return (
+        f"`{run.command}`, started {m.started}, commit `{m.commit}`. "
+        f"Load average at the start {m.load_average[0]:g}: {alone}."
+    )
+
+
+def _machine(m: Machine) -> str:
     versions = Table(["part", "version"], [[name, version] for name, version in m.versions.items()])
-    return "\n\n".join([*facts, markdown(versions)])
+    facts = f"{m.cpu}, {m.cores} cores, {m.memory_gb:g} GiB, Linux {m.kernel}."
+    return f"{facts}\n\n{markdown(versions)}"
 
 
 def _section(section: Section) -> str:

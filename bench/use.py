@@ -10,12 +10,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Use:
-    """`full` chooses the sizes that are asked for; without it a section takes about a minute."""
+    """`full` chooses the sizes that are asked for; without it a section takes about a minute.
+
+    `minutes` is the outage of `catchup`, `grow` what varies in `growth`.
+    """
 
     load: Path
     peer: Path
     full: bool
     minutes: float
+    grow: tuple[str, ...]
     server: str
     processes: int
     say: Callable[[str], None]

@@ -1,5 +1,7 @@
 """Cost as work grows: events, partitions, tenants, and a table that is large already."""
 
+from collections.abc import Callable
+
 from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Cell, Chart, Section, Table
@@ -22,33 +24,34 @@ COLUMNS = {
     "clickhouse_cpu_s": "ClickHouse CPU s per 1M",
 }
 
+NAMES = {"rows": "rows stored before"}
+
 Figures = dict[str, float]
 
 
 def run(use: Use) -> Section:
     """Vary one thing at a time; each line of the tables is one start of the whole system."""
     sample = use.scaled(300_000, 30_000)
-    events = {
-        count: _one(use, count, partitions=8, tenants=1)
-        for count in use.scaled((10_000, 100_000, 1_000_000, 10_000_000), (10_000, 50_000))
+    vary: dict[str, Callable[[], dict[int, Figures]]] = {
+        "events": lambda: {
+            count: _one(use, count)
+            for count in use.scaled((10_000, 100_000, 1_000_000, 10_000_000), (10_000, 50_000))
+        },
+        "partitions": lambda: {
+            count: _one(use, sample, partitions=count) for count in use.scaled((1, 4, 16, 64), (1, 16))
+        },
+        "tenants": lambda: {
+            count: _one(use, sample, tenants=count) for count in use.scaled((1, 100, 10_000), (1, 100))
+        },
+        "rows": lambda: {
+            rows: _one(use, sample, stored=rows)
+            for rows in use.scaled((1_000_000, 100_000_000), (1_000_000, 2_000_000))
+        },
     }
-    partitions = {
-        count: _one(use, sample, partitions=count, tenants=1) for count in use.scaled((1, 4, 16, 64), (1, 16))
-    }
-    tenants = {
-        count: _one(use, sample, partitions=8, tenants=count)
-        for count in use.scaled((1, 100, 10_000), (1, 100))
-    }
-    stored = {
-        rows: _one(use, sample, partitions=8, tenants=1, stored=rows)
-        for rows in use.scaled((1_000_000, 100_000_000), (1_000_000, 2_000_000))
-    }
-    return section(
-        {"events": events, "partitions": partitions, "tenants": tenants, "rows stored before": stored}, sample
-    )
+    return section({NAMES.get(each, each): vary[each]() for each in use.grow}, sample)
 
 
-def _one(use: Use, events: int, *, partitions: int, tenants: int, stored: int = 0) -> Figures:
+def _one(use: Use, events: int, *, partitions: int = 8, tenants: int = 1, stored: int = 0) -> Figures:
     """Measure gateway and worker once, on a system of its own."""
     with (
         new_home() as home,

@@ -1,9 +1,10 @@
 """The sections' results: what is broken, what is wrong, and that the page shows all of it."""
 
 import msgspec
+from msgspec.structs import replace
 
 from bench import pages
-from bench.report import Machine, Run
+from bench.report import Machine, Run, Section
 from bench.rounds import Round
 from bench.sections import catchup, freshness, gateway, growth, worker
 
@@ -58,7 +59,20 @@ def test_the_page_shows_every_section_of_a_run_that_was_saved() -> None:
     ]
     machine = Machine("2026-01-02", "a CPU", 2, 8.0, "6.1", {"python": "3.11"}, "abc", [3.5, 1, 1])
     run = msgspec.json.decode(msgspec.json.encode(Run("make bench", machine, sections)), type=Run)
-    page = pages.text(run)
+    page = pages.text([run])
     assert [section.title for section in sections if f"## {section.title}" not in page] == []
     assert "![Events acknowledged a second](performance/gateway.svg)" in page
     assert "not final" in page
+
+
+def test_of_a_section_in_several_runs_the_last_one_is_shown() -> None:
+    machine = Machine("2026-01-02", "a CPU", 2, 8.0, "6.1", {"python": "3.11"}, "abc", [0.5, 1, 1])
+
+    def run(commit: str, title: str) -> Run:
+        return Run("make bench", replace(machine, commit=commit), [Section("worker", title, {})])
+
+    page = pages.text([run("abc", "Before"), run("def", "After")])
+    assert "commit `abc`" in page
+    assert "commit `def`" in page
+    assert "## After" in page
+    assert "## Before" not in page
