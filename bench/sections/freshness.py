@@ -49,7 +49,7 @@ def run(use: Use) -> Section:
         side = start_ours(ground, group, server=use.server, processes=1)
         warehouse = Warehouse.start(ground, group)
         system = System(side, warehouse, warehouse.start_workers(1))
-        by_shape["embedded default"] = offer_more(use, "embedded", system, seconds, held_s)
+        by_shape["embedded default"] = offer_more(use, "embedded", system, seconds)
     return section(by_shape, seconds)
 
 
@@ -66,7 +66,7 @@ class System:
         return self.side.cpu_s() + cpu_s([worker.pid for worker in self.workers])
 
 
-def offer_more(use: Use, shape: str, system: System, seconds: float, held_s: float) -> list[Step]:
+def offer_more(use: Use, shape: str, system: System, seconds: float, held_s: float = 0.0) -> list[Step]:
     """Raise the offer step by step until it breaks, then hold the most that was fresh; return all steps."""
     steps: list[Step] = []
     for offered in OFFERED:
@@ -74,7 +74,7 @@ def offer_more(use: Use, shape: str, system: System, seconds: float, held_s: flo
         if broken(steps[-1]):
             break
     fresh = [step["offered_s"] for step in steps if not broken(step) and step["fresh_p99_s"] < HELD_P99_S]
-    if fresh:
+    if fresh and held_s:
         steps.append(_say(use, shape, offer(use, system, int(max(fresh)), held_s)))
     return steps
 
@@ -154,7 +154,7 @@ def section(by_shape: dict[str, list[Step]], seconds: float) -> Section:
         notes=[
             f"Requests of {REQUEST_EVENTS} events fall due at a fixed rate for {seconds:g} s a step, whether "
             "or not earlier ones were answered; the wait for a free connection is in a request's latency. "
-            f"The last line holds the highest load whose p99 was under {HELD_P99_S:g} s.",
+            f"The last line of the production shape holds the highest load whose p99 was under {HELD_P99_S:g} s.",
             "Freshness of a row is `stored_at` (set by ClickHouse in the insert that makes it queryable) "
             "less `received_at` (set by the gateway), over all rows of the step. `cores` is all CPU that "
             "gateways and workers took for the step's events, by the seconds in which these came.",

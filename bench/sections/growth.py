@@ -96,8 +96,8 @@ def fill_table(use: Use, warehouse: Warehouse, rows: int) -> None:
 def section(varied: dict[str, dict[int, Figures]], sample: int) -> Section:
     """Make a table and two lines of the chart for each thing that was varied."""
     return Section(
-        name="growth",
-        title="Cost as work grows",
+        name=f"growth by {', '.join(varied)}",  # runs of other parts do not replace it on the page
+        title=f"Cost as work grows: {', '.join(varied)}",
         figures={"varied": varied},
         tables=[_table(name, of) for name, of in varied.items()],
         charts=[
