@@ -154,7 +154,7 @@ def section(by_shape: dict[str, list[Step]], seconds: float) -> Section:
         notes=[
             f"Requests of {REQUEST_EVENTS} events fall due at a fixed rate for {seconds:g} s a step, whether "
             "or not earlier ones were answered; the wait for a free connection is in a request's latency. "
-            f"The last line of the production shape holds the highest load whose p99 was under {HELD_P99_S:g} s.",
+            f"The production shape's last line holds the highest load whose p99 was under {HELD_P99_S:g} s.",
             "Freshness of a row is `stored_at` (set by ClickHouse in the insert that makes it queryable) "
             "less `received_at` (set by the gateway), over all rows of the step. `cores` is all CPU that "
             "gateways and workers took for the step's events, by the seconds in which these came.",
