@@ -1,7 +1,8 @@
 """What every insert of a worker has: a place among few, a confirmed owner, a token and an id to end it by."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 from uuid import uuid4
@@ -16,6 +17,9 @@ from workers.ranges import Range
 
 INSERTS_MAX = 1
 """At a time. A block on its way is there three times: rows, columns, what is sent (docs/decisions/0160)."""
+
+MOMENT_S = 1.0
+"""A look at all owners that took longer, because one had to be waited for, is repeated."""
 
 Confirm = Callable[[], Awaitable[None]]
 """Awaited before every write; raises Fenced if the partition has another owner."""
@@ -41,14 +45,14 @@ class Inserts:
         self._places = asyncio.Semaphore(INSERTS_MAX)
 
     async def insert(self, table: str, parts: Sequence[Part], token: str) -> set[Partition]:
-        """Insert the parts as one block; the same rows always have the same order.
+        """Insert the parts as one block, or none of them if a partition has another owner: return those.
 
-        Return the partitions that have another owner: their parts were left out.
-        Raises InsertRefused, StoreUnavailable, StoreMisconfigured.
+        The same rows always have the same order. Raises InsertRefused, StoreUnavailable, StoreMisconfigured.
         """
         async with self._places:
-            owned = await still_owned(parts)
-            if sent := [part for part in owned if part.rows]:
+            lost = await not_owned(parts)
+            sent = [part for part in parts if part.rows]
+            if sent and not lost:
                 crash_point("before_insert")
                 with metrics.INSERT_SECONDS.labels(table).time():
                     await self._warehouse.insert(
@@ -58,19 +62,21 @@ class Inserts:
                         query_id=_query_id([part.partition for part in sent], table),
                     )
                 crash_point("after_insert")
-        return {part.partition for part in parts} - {part.partition for part in owned}
+        return lost
 
 
-async def still_owned(parts: Iterable[Part]) -> list[Part]:
-    """Return the parts whose partition is still ours, as of a moment ago."""
-    owned = []
-    for part in parts:
-        try:
-            await part.confirm()
-        except Fenced:
-            continue
-        owned.append(part)
-    return owned
+async def not_owned(parts: Sequence[Part]) -> set[Partition]:
+    """Return the partitions that have another owner; of the others that was confirmed a moment ago."""
+    while True:
+        began = time.monotonic()
+        lost: set[Partition] = set()
+        for part in parts:
+            try:
+                await part.confirm()
+            except Fenced:
+                lost.add(part.partition)
+        if lost or time.monotonic() - began < MOMENT_S:
+            return lost
 
 
 OF_PARTITION = (

@@ -202,8 +202,11 @@ class Partitions:
     async def _give_up(self, writing: Mapping[asyncio.Task[None], Lane]) -> None:
         if not writing:
             return
-        await self._try_commit(list(writing.values()))  # they may be waiting for a confirmation
-        done, _ = await asyncio.wait(writing, timeout=REVOKE_S)
+        done: set[asyncio.Task[None]] = set()
+        until = time.monotonic() + REVOKE_S
+        while len(done) < len(writing) and (left_s := until - time.monotonic()) > 0:
+            await self._try_commit(list(writing.values()))  # they may be waiting for a confirmation
+            done, _ = await asyncio.wait(writing, timeout=min(CONFIRM_EVERY_S, left_s))
         stored = [task for task in done if not task.cancelled() and task.exception() is None]
         for task in stored:
             writing[task].complete()

@@ -75,7 +75,8 @@ async def find_start(claim: Claim, written: Written, bus: Bus) -> Start:
         try:
             start = from_note(claim) or await same_log(claim, written, bus)
             if start is None or await _is_behind(start, claim, written):
-                return await from_warehouse(claim, written, bus)
+                token = start.intent.token if start is not None and start.intent is not None else ""
+                return await from_warehouse(claim, written, bus, token=token)
             return start
         except (StoreUnavailable, BusUnavailable):
             if time.monotonic() > deadline:
@@ -133,10 +134,10 @@ async def _is_same(note: Note, claim: Claim, written: Written, bus: Bus) -> bool
     return stamps(value).id.lower() == last_id if last_id else digest(value) == note.before
 
 
-async def from_warehouse(claim: Claim, written: Written, bus: Bus) -> Start:
+async def from_warehouse(claim: Claim, written: Written, bus: Bus, *, token: str = "") -> Start:
     """Return where the stored rows end: for a group that never committed, or lost its offsets.
 
-    The last range may have been under way, so it is declared open, to be verified.
+    The last range may have been under way, so it is declared open, to be verified; `token` as in `Intent`.
     Raises LogChanged, BusUnavailable, StoreUnavailable.
     """
     tail = await written.tail(claim)
@@ -158,7 +159,7 @@ async def from_warehouse(claim: Claim, written: Written, bus: Bus) -> Start:
     log.warning("%s: no committed offset; going on after the stored rows at %d", claim.partition, end)
     if end <= position:
         return Start(position)
-    return Start(position, "", Intent(end, TIME_MS_MIN, TIME_MS_END))
+    return Start(position, "", Intent(end, TIME_MS_MIN, TIME_MS_END, token))
 
 
 async def check_log(start: Start, claim: Claim, bus: Bus) -> None:

@@ -32,6 +32,8 @@ from schemas.settings import Settings
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS = 5_000
+REPLICAS_TIMEOUT_MS = 3_000
+"""A broker waits so long for its replicas: less than we for it, so that it tells who is well."""
 CONNECT_S = 10.0
 AGAIN_S = 0.1
 _NO_TRANSACTION_TIMEOUT_MS = 2**31 - 1
@@ -102,7 +104,7 @@ class Producer:
         failed: Exception | None = None
         try:
             built = [(batch.place, batch.build(self._producer_id, self._epoch)) for batch in batches]
-            codes = (await self._client.send(node, ProduceBatches(built, REQUEST_TIMEOUT_MS))).codes
+            codes = (await self._client.send(node, ProduceBatches(built, REPLICAS_TIMEOUT_MS))).codes
         except Exception as error:  # noqa: BLE001 - whatever it is, each batch is told
             failed = error
         finally:
@@ -122,8 +124,11 @@ class Producer:
     async def _send_later(self, batches: Sequence[Batch]) -> None:
         """Ask who leads the partitions now, and send again."""
         await asyncio.sleep(AGAIN_S)
+        for batch in batches:
+            self._client.add_topic(batch.place.topic)
         await self._client.force_metadata_update()
         self.send(batches)
+        self.freed()  # another broker may lead now what waited for a frozen one
 
 
 def connector(settings: Settings) -> Connect:

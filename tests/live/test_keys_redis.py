@@ -94,7 +94,7 @@ class TestRedis(keys_contract.KeysContract):
     async def test_limits_are_answered_while_a_worker_counts(
         self, keys: RedisKeys, limit: Make, name: keys_contract.Name
     ) -> None:
-        counting = asyncio.create_task(keys.count({name(str(n)): 1 for n in range(40_000)}, 60_000))
+        counting = asyncio.create_task(keys.count({name(str(n)): 1 for n in range(150_000)}, 60_000))
         taken = 0
         while not counting.done():
             assert (await keys.take([limit(1_000_000)])).allowed

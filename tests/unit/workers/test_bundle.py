@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -77,18 +79,30 @@ async def test_ranges_of_one_round_share_one_insert_a_table() -> None:
     system.check_books()
 
 
-async def test_one_that_is_slow_is_waited_for_and_one_that_leaves_is_not() -> None:
+async def test_one_that_is_slow_is_waited_for() -> None:
     warehouse = Recorder()
     bundle = made(warehouse, 0, 1)
     first = asyncio.create_task(bundle.insert(EVENTS, part(range_of(0, 1, 2))))
     await asyncio.sleep(0.02)
     assert warehouse.inserts == []
+    await asyncio.gather(first, bundle.insert(EVENTS, part(range_of(1, 3))))
+    assert warehouse.ids() == [event_id(n) for n in (1, 2, 3)]
+
+
+async def test_when_one_leaves_the_others_go_alone() -> None:
+    warehouse = Recorder()
+    bundle = made(warehouse, 0, 1)
+    first = asyncio.create_task(bundle.insert(EVENTS, part(range_of(0, 1, 2))))
+    await asyncio.sleep(0.02)
     bundle.leave(Partition(RAW, 1))
-    await first
-    assert warehouse.ids() == [event_id(1), event_id(2)]
+    with pytest.raises(StoreUnavailable, match="another owner"):
+        await first
+    with pytest.raises(StoreUnavailable, match="another owner"):
+        await bundle.insert(EVENTS, part(range_of(0, 1, 2)))
+    assert warehouse.inserts == []
 
 
-async def test_a_range_with_another_owner_is_left_out_and_told_so() -> None:
+async def test_nothing_is_sent_for_a_range_with_another_owner_nor_with_it() -> None:
     warehouse = Recorder()
     bundle = made(warehouse, 0, 1)
     lost, kept = await asyncio.gather(
@@ -97,24 +111,65 @@ async def test_a_range_with_another_owner_is_left_out_and_told_so() -> None:
         return_exceptions=True,
     )
     assert isinstance(lost, Fenced)
-    assert kept is None
-    assert warehouse.ids() == [event_id(2)]
+    assert isinstance(kept, StoreUnavailable)
+    assert warehouse.inserts == []
 
 
-async def test_a_range_that_is_given_up_while_it_waits_does_not_end_the_insert_of_the_others() -> None:
-    class Slow(Recorder):
-        async def insert(self, *args, **named) -> None:  # type: ignore[no-untyped-def]
-            await asyncio.sleep(0.02)
-            await super().insert(*args, **named)
+class Late(Recorder):
+    """Blocks with rows of several partitions hang on their way, where KILL QUERY does not see them."""
 
-    warehouse = Slow()
-    bundle = made(warehouse, 0, 1)
-    kept = asyncio.create_task(bundle.insert(EVENTS, part(range_of(0, 1))))
-    given_up = asyncio.create_task(bundle.insert(EVENTS, part(range_of(1, 2))))
-    await asyncio.sleep(0.01)
-    given_up.cancel()
-    await kept
-    assert warehouse.ids() == [event_id(1), event_id(2)]
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrive = asyncio.Event()
+
+    async def insert(
+        self, table: str, columns: Mapping[str, Sequence[Any]], *, token: str, query_id: str
+    ) -> None:
+        if "+" in query_id:
+            await self.arrive.wait()
+        await super().insert(table, columns, token=token, query_id=query_id)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_successor_may_use_the_token_before_the_rest_of_the_bundle(sent: bool, told: bool) -> None:
+    """One of two partitions gets another owner while their shared insert waits, or is on its way.
+
+    `told` is whether its task was ended by then, or its next confirmation finds out.
+    """
+    warehouse = Late()
+    system = System(warehouse=warehouse)
+    ranges = [range_of(0, 1, 2), range_of(1, 3, 4)]
+    bundle_up(ranges)
+    worker = sink(system)
+    (bundle,) = bundles(ranges, worker.inserts, worker.written).values()
+    moved = asyncio.Event()
+
+    async def confirm() -> None:
+        if moved.is_set():
+            raise Fenced("another owner")
+
+    if not sent:
+        await worker.inserts._places.acquire()
+    tasks = [
+        asyncio.create_task(worker.store(range_, Breaker(), how, bundle))
+        for range_, how in zip(ranges, (confirm, always), strict=True)
+    ]
+    for kp, task in enumerate(tasks):
+        task.add_done_callback(lambda _, kp=kp: bundle.leave(Partition(RAW, kp)))  # type: ignore[misc]
+    await asyncio.sleep(0.02)
+    moved.set()
+    if told:
+        tasks[0].cancel()
+    await sink(system).store(range_of(0, 1, 2, token=ranges[0].token, resumed=True), Breaker(), always)
+    warehouse.arrive.set()
+    if not sent:
+        worker.inserts._places.release()
+    await tasks[1]
+    with pytest.raises((Fenced, asyncio.CancelledError)):
+        await tasks[0]
+    assert sorted((row.kp, row.ko) for row in warehouse.rows[EVENTS]) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert sorted(row.kp for row in warehouse.rows[BATCHES]) == [0, 1]
 
 
 @pytest.mark.parametrize("error", [InsertRefused("row"), StoreUnavailable("down")])
