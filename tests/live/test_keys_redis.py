@@ -94,12 +94,19 @@ class TestRedis(keys_contract.KeysContract):
     async def test_limits_are_answered_while_a_worker_counts(
         self, keys: RedisKeys, limit: Make, name: keys_contract.Name
     ) -> None:
-        counting = asyncio.create_task(keys.count({name(str(n)): 1 for n in range(150_000)}, 60_000))
         taken = 0
-        while not counting.done():
-            assert (await keys.take([limit(1_000_000)])).allowed
-            taken += 1
-        assert set(await counting) == {1}
+        for attempt in range(
+            10
+        ):  # a machine that is busy elsewhere may have counted before it is asked twice
+            names = {name(f"{attempt}-{n}"): 1 for n in range(40_000)}
+            counting = asyncio.create_task(keys.count(names, 60_000))
+            taken = 0
+            while not counting.done():
+                assert (await keys.take([limit(1_000_000)])).allowed
+                taken += 1
+            assert set(await counting) == {1}
+            if taken > 1:
+                break
         assert taken > 1
 
     async def test_a_forgotten_script_is_sent_again(
