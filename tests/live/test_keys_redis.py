@@ -95,9 +95,7 @@ class TestRedis(keys_contract.KeysContract):
         self, keys: RedisKeys, limit: Make, name: keys_contract.Name
     ) -> None:
         taken = 0
-        for attempt in range(
-            10
-        ):  # a busy machine may have counted before it is asked twice
+        for attempt in range(10):  # a busy machine may have counted before it is asked twice
             names = {name(f"{attempt}-{n}"): 1 for n in range(40_000)}
             counting = asyncio.create_task(keys.count(names, 60_000))
             taken = 0
