@@ -25,7 +25,9 @@ JOIN_S = 10.0
 TOPIC_S = 0.2
 SILENT_S = 60.0
 HOLES_MAX = 3
-GATHER_CALLS_MAX = 4
+GATHER_CALLS_MAX = 6
+GATHER_WAIT_MS = 30
+"""A broker that has records answers in less; one that has none is not waited for longer."""
 GATHER_S = 1.0
 
 
@@ -154,10 +156,12 @@ class KafkaSubscription:
         await self._refuse_silence()
 
     async def _gather(self, records_max: int) -> None:
-        """Add what aiokafka has read besides, without waiting: one call brings few partitions of a backlog,
-        and a round of few records costs the warehouse as much as one of many (docs/decisions/0155)."""
+        """Add what aiokafka has read besides, and what it reads now: where records wait to be taken it reads
+        no more, so what came since lies with the broker. A round of few records costs the warehouse as much
+        as one of many (docs/decisions/0155).
+        """
         for _ in range(GATHER_CALLS_MAX):
-            call = self._consumer.getmany(timeout_ms=0, max_records=records_max)
+            call = self._consumer.getmany(timeout_ms=GATHER_WAIT_MS, max_records=records_max)
             self._fetching = asyncio.create_task(call)
             done, _ = await asyncio.wait([self._fetching], timeout=GATHER_S)
             if not done:
