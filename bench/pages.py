@@ -25,21 +25,23 @@ def write(runs: Sequence[Run]) -> None:
 def text(runs: Sequence[Run]) -> str:
     """Return the generated part of the page; the versions are those of the last run."""
     heading = "## The run" if len(runs) == 1 else "## The runs"
-    sections = map(_section, _newest(runs).values())
-    return "\n\n".join([heading, *map(_taken, runs), _machine(runs[-1].machine), *sections]) + "\n"
+    shown = list(_newest(runs).values())
+    taken = [_taken(run, [section.name for section in run.sections if section in shown]) for run in runs]
+    return "\n\n".join([heading, *taken, _machine(runs[-1].machine), *map(_section, shown)]) + "\n"
 
 
 def _newest(runs: Sequence[Run]) -> dict[str, Section]:
     return {section.name: section for run in runs for section in run.sections}
 
 
-def _taken(run: Run) -> str:
+def _taken(run: Run, shown: Sequence[str]) -> str:
+    """Say how a run was made, and which sections of it are on the page."""
     m = run.machine
     alone = (
         "the machine was otherwise idle" if m.load_average[0] < 1 else "**the machine was shared: not final**"
     )
     return (
-        f"`{run.command}`, started {m.started}, commit `{m.commit}`. "
+        f"{', '.join(shown)}: `{run.command}`, started {m.started}, commit `{m.commit}`. "
         f"Load average at the start {m.load_average[0]:g}: {alone}."
     )
 
