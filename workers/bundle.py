@@ -37,7 +37,6 @@ class Bundle:
         self._written = written
         self._broken = False
         self._step = ""
-        self._send: Send = _nothing
         self._arrived: dict[Partition, tuple[Part, asyncio.Future[None]]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -68,13 +67,13 @@ class Bundle:
         if self._broken:
             raise _broken()
         assert not self._arrived or step == self._step, f"{step} and {self._step} at a time"
-        self._step, self._send = step, send
+        self._step = step
         done = asyncio.get_running_loop().create_future()
         self._arrived[part.partition] = part, done
         if len(self._arrived) == len(self._members):
             arrived, self._arrived = self._arrived, {}
             # A task of its own: a range that is lost must not end the statement of the others.
-            task = asyncio.create_task(self._take_step(self._send, list(arrived.values())))
+            task = asyncio.create_task(self._take_step(send, list(arrived.values())))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
         await done
@@ -103,10 +102,6 @@ def _fail(done: asyncio.Future[None], error: Exception) -> None:
 
 def _broken() -> StoreUnavailable:
     return StoreUnavailable("a range of the same block has another owner: its rows may have taken the token")
-
-
-async def _nothing(_: Sequence[Part]) -> set[Partition]:
-    return set()
 
 
 def bundle_up(ranges: Iterable[Range]) -> None:

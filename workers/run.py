@@ -15,7 +15,7 @@ from schemas.settings import Settings, SettingsError
 from stores.base import Warehouse
 from workers import admin
 from workers.inserts import Inserts
-from workers.memory import settle
+from workers.memory import share_one_arena
 from workers.partitions import Partitions
 from workers.pipeline import Pipeline, Worker
 from workers.pipelines import PIPELINES
@@ -42,7 +42,7 @@ async def run_worker(name: str, settings: Settings) -> None:
     async with open_bus(settings) as bus, open_resources(settings) as use:
         with stop_signal() as stop:
             pipeline = PIPELINES[name](use)
-            settle()
+            share_one_arena()
             await run_pipeline(
                 pipeline,
                 bus=bus,

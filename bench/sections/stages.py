@@ -15,11 +15,11 @@ from bench.use import Use
 from bench.warehouse import Warehouse
 from bus import open_bus
 from bus.base import Batch, Claim
+from cli.process import settle
 from schemas.rows import LANDING, columns
 from schemas.settings import Settings
 from schemas.topics import RAW
 from workers.judging import Judged, decode, pass_through, rows
-from workers.memory import settle
 from workers.pipeline import Pipeline
 from workers.pipelines import PIPELINES
 from workers.resources import open_resources

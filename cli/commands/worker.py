@@ -28,10 +28,11 @@ def command(settings: Settings, *, name: str, at: tuple[str, ...]) -> None:
         for line in _resume(settings, at):
             click.echo(line)
         return
-    from cli.process import run
+    from cli.process import run, settle
     from workers.run import run_worker
     from workers.webhooks.run import run_webhooks
 
+    settle()
     run(settings, run_webhooks(settings) if name == "webhooks" else run_worker(name, settings))
 
 
