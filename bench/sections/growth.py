@@ -12,7 +12,10 @@ from bench.use import Use
 from bench.warehouse import Warehouse
 
 SIZE = 100
-FILL_ROWS = 500_000
+COPIES = 50
+FILL_ROWS = 100_000
+"""A statement of five times as many took over the gibibyte that a query may have."""
+
 SPREAD_S = 90 * 24 * 3_600
 """Over which the rows that were there before are spread."""
 
@@ -86,10 +89,10 @@ def fill_table(use: Use, warehouse: Warehouse, rows: int) -> None:
             "INSERT INTO events SELECT some.* REPLACE (generateUUIDv4() AS event_id, "
             f"'bench.filled' AS topic, {begun} + rowNumberInAllBlocks() AS ko, received_at - "
             f"toIntervalSecond(({begun} + rowNumberInAllBlocks()) % {SPREAD_S}) AS received_at) "
-            "FROM (SELECT * FROM events WHERE topic = 'events.raw' LIMIT 10000) AS some "
-            f"CROSS JOIN numbers({min(FILL_ROWS, rows - begun) // 10_000}) AS times"
+            f"FROM (SELECT * FROM events WHERE topic = 'events.raw' LIMIT {FILL_ROWS // COPIES}) AS some "
+            f"CROSS JOIN numbers({COPIES}) AS times"
         )
-        if begun % (20 * FILL_ROWS) == 0:
+        if begun % 10_000_000 == 0:
             use.say(f"growth: {begun:,} of {rows:,} rows are in the table")
 
 
