@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from schemas.envelope import Origin
+from schemas.pace import Pace
 from schemas.tenants import TenantSettings
 from schemas.topics import Coordinates
 
@@ -89,6 +90,7 @@ class Event(Struct, kw_only=True, gc=False):
     os: str = ""
     device_type: str = ""
     person_id: str | None = None
+    pace: Pace | None = None  # of its device, where one may be known
     fraud_score: int | None = None
     fraud_reasons: tuple[str, ...] = ()
     matched: tuple[tuple[str, str], ...] = ()  # id and name of each automation filter that it meets

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -14,11 +14,13 @@ from typing import Any, NamedTuple, Self
 import maxminddb
 from maxminddb import InvalidDatabaseError
 
+from stores.lastused import LastUsed
+
 BUNDLED = Path(__file__).parent / "data" / "dbip-country.mmdb"
 
 CHECK_EVERY_S = 5.0
-CACHE_ENTRIES_MAX = 65_536
-"""About 14 MB; a worker sees the same addresses again and again."""
+PLACES_MAX = 131_072
+"""Of addresses; about 14 MB. A worker sees the same ones again and again."""
 
 log = logging.getLogger("penstock.geo")
 
@@ -60,20 +62,31 @@ class Geo:
         self._complaint = ""
         self._reader: maxminddb.Reader | None = None
         self._find: _Lookup = _nowhere
+        self._places = LastUsed[str, Place](PLACES_MAX)
         self._check_at = clock() + check_every_s
         self._check()
 
     def lookup(self, ip: str) -> Place:
         """Return where a public address is; empty for a private one or a text that is none."""
+        return self.lookup_all([ip])[0]
+
+    def lookup_all(self, ips: Iterable[str]) -> list[Place]:
+        """Return where each of some addresses is."""
         now = self._clock()
         if now >= self._check_at:
             self._check_at = now + self._check_every_s
             self._check()
+        known = self._places.get
+        return [known(ip) or self._look(ip) for ip in ips]
+
+    def _look(self, ip: str) -> Place:
         try:
-            return self._find(ip)
+            place = self._find(ip)
         except InvalidDatabaseError as error:
             self._warn(f"is corrupt: {error}")
-            return NOWHERE
+            place = NOWHERE
+        self._places.put(ip, place)
+        return place
 
     def close(self) -> None:
         """Let the file go."""
@@ -104,10 +117,10 @@ class Geo:
 
     def _use(self, reader: maxminddb.Reader) -> None:
         build = int(reader.metadata().build_epoch)
-        find = lru_cache(CACHE_ENTRIES_MAX)(partial(_find, reader))
-        find("8.8.8.8")  # a file cut short in the middle shows here, before the old one is given up
+        _find(reader, "8.8.8.8")  # a file cut short in the middle shows here, before the old one is given up
         old, self._reader = self._reader, reader
-        self._find, self.build, self._complaint = find, build, ""
+        self._find, self.build, self._complaint = partial(_find, reader), build, ""
+        self._places.clear()
         if old is not None:
             old.close()
         log.info("GeoIP file %s, built at %d, is in use", self._path, build)
@@ -154,7 +167,13 @@ def _find(reader: maxminddb.Reader, ip: str) -> Place:
         return NOWHERE
     if not isinstance(record, dict):
         return NOWHERE
-    return Place(_country(record), _city(record))
+    return _place(_country(record), _city(record))
+
+
+@lru_cache(maxsize=16_384)
+def _place(country: str, city: str) -> Place:
+    """Return the one object of each place: those of many addresses stay in the processor's caches."""
+    return Place(country, city)
 
 
 def _country(record: dict[str, Any]) -> str:

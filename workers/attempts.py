@@ -37,6 +37,18 @@ class Seen(Struct, frozen=True, gc=False):
     received_at: int
 
 
+class Run(Struct, frozen=True, gc=False):
+    """Events of a request whose offsets follow each other from `ko` on, and whose indices rise."""
+
+    received_at: int
+    ko: int
+    indices: "array[int]"  # of type "H"
+
+    def packed(self) -> bytes:
+        """Return it as it is remembered."""
+        return _HEAD.pack(self.received_at, self.ko) + self.indices.tobytes()
+
+
 class Attempts:
     """What one worker remembers. Partitions are named by their index, requests by their 12 bytes."""
 
@@ -73,8 +85,14 @@ class Attempts:
     def add(self, kp: int, request: bytes, events: Iterable[Seen]) -> None:
         """Remember events that own their ids, in the order of their offsets."""
         runs = tuple(_runs(events))
-        if not runs:
-            return
+        if runs:
+            self._add(kp, request, runs)
+
+    def add_run(self, kp: int, request: bytes, run: Run) -> None:
+        """Remember a run of events, as `add` does."""
+        self._add(kp, request, (run.packed(),))
+
+    def _add(self, kp: int, request: bytes, runs: tuple[bytes, ...]) -> None:
         known = (*self._runs_of(kp, request), *runs)
         self._drop(kp, request)
         self._known.setdefault(kp, {})[request] = known if len(known) > 1 else known[0]
@@ -150,9 +168,9 @@ def _runs(events: Iterable[Seen]) -> Iterator[bytes]:
             and event.request_index > indices[-1]
         )
         if head is not None and not follows:
-            yield _HEAD.pack(head.received_at, head.ko) + indices.tobytes()
+            yield Run(head.received_at, head.ko, indices).packed()
         if not follows:
             head, indices = event, array("H")
         indices.append(event.request_index)
     if head is not None:
-        yield _HEAD.pack(head.received_at, head.ko) + indices.tobytes()
+        yield Run(head.received_at, head.ko, indices).packed()

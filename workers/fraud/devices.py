@@ -1,96 +1,83 @@
 """The rules on devices: how fast they send, and where they are."""
 
-from msgspec import Struct
+from collections.abc import Sequence
 
 from schemas.event import Event
+from schemas.pace import Pace
 from workers.fraud.rules import (
     DEVICE_EVENTS_MAX,
+    MINUTE_MS,
     TRAVEL_MS,
     USUAL_COUNTRY_VOTES_MAX,
     USUAL_COUNTRY_VOTES_MIN,
-    VELOCITY_WINDOW_MS,
-    Reason,
+    Reasons,
 )
-from workers.lastused import LastUsedBy, short_key
 
-DEVICES_MAX = 100_000
-"""About 30 MB when full; a device that was forgotten begins anew."""
-
-
-class Device(Struct, gc=False):
-    """What is remembered of one device. Times are event times, in Unix ms."""
-
-    window: int  # number of the window that `events` counts, since 1970
-    events: int = 0
-    before: int = 0  # in the window before
-    usual_country: str = ""
-    votes: int = 0  # how many more events came from there than from elsewhere
-    last_country: str = ""
-    last_at: int = 0
+TRAVEL_MINUTES = TRAVEL_MS // MINUTE_MS
 
 
 class Devices:
-    """Devices seen lately, of all tenants."""
+    """Judges events by the pace of their devices, and brings that up to date."""
 
     def __init__(self) -> None:
-        self._devices = LastUsedBy[int, str | bytes, Device](DEVICES_MAX)
-        self._window = 0  # one int for all devices of a window: 32 bytes less of each
+        self._minute = 0  # one int for all devices of a minute: 32 bytes less of each, and nearer at hand
 
-    def judge(self, event: Event, country: str, *, is_new: bool, reasons: list[Reason]) -> None:
-        """Add the reasons against an event with a device; `country` is "" where it says nothing."""
-        name = short_key(event.anonymous_id)
-        at = event.occurred_at
-        window = at // VELOCITY_WINDOW_MS
-        if window == self._window:
-            window = self._window
-        else:
-            self._window = window
-        device = self._devices.get(event.tenant_id, name)
-        if device is None:
-            device = Device(window)
-            self._devices.put(event.tenant_id, name, device)
-        if is_new:
-            if window == device.window:
-                device.events += 1
-            elif window > device.window:  # an event of a window gone by says nothing about now
-                _turn(device, window)
-        if device.events + device.before > DEVICE_EVENTS_MAX and _is_fast(device, at):
-            reasons.append("velocity_device")
-        if country:
-            if country != device.usual_country or country != device.last_country:
-                _judge_country(device, country, at, reasons)
+    def judge(
+        self, events: Sequence[Event], addressed: Sequence[bool], first_new: int, reasons: Reasons
+    ) -> None:
+        """Add the reasons against events with a device; those before `first_new` were counted earlier."""
+        for place, event in enumerate(events):
+            pace = event.pace
+            if pace is None:
+                continue
+            minute = event.occurred_at // MINUTE_MS
+            if minute == self._minute:
+                minute = self._minute
+            else:
+                self._minute = minute
+            is_new = place >= first_new
             if is_new:
-                _place(device, country, at)
+                _count(pace, minute)
+            if pace.events + pace.before > DEVICE_EVENTS_MAX and _is_fast(pace, event.occurred_at):
+                reasons[place].append("velocity_device")
+            if addressed[place] and event.country:
+                if event.country != pace.usual_country or event.country != pace.last_country:
+                    _judge_country(pace, event.country, minute, place, reasons)
+                if is_new:
+                    _visit(pace, event.country, minute)
 
 
-def _turn(device: Device, window: int) -> None:
-    device.before = device.events if window == device.window + 1 else 0
-    device.events = 1
-    device.window = window
+def _count(pace: Pace, minute: int) -> None:
+    if minute == pace.minute:
+        pace.events += 1
+    elif minute > pace.minute:  # an event of a minute gone by says nothing about now
+        pace.before = pace.events if minute == pace.minute + 1 else 0
+        pace.events = 1
+        pace.minute = minute
 
 
-def _is_fast(device: Device, at: int) -> bool:
-    window, into_ms = divmod(at, VELOCITY_WINDOW_MS)
-    if window != device.window:
+def _is_fast(pace: Pace, at: int) -> bool:
+    minute, into_ms = divmod(at, MINUTE_MS)
+    if minute != pace.minute:
         return False
-    return device.events + device.before * (1 - into_ms / VELOCITY_WINDOW_MS) > DEVICE_EVENTS_MAX
+    return pace.events + pace.before * (1 - into_ms / MINUTE_MS) > DEVICE_EVENTS_MAX
 
 
-def _judge_country(device: Device, country: str, at: int, reasons: list[Reason]) -> None:
-    if country != device.usual_country and device.votes >= USUAL_COUNTRY_VOTES_MIN:
-        reasons.append("country_device")
-    last = device.last_country
-    if last and country != last and abs(at - device.last_at) <= TRAVEL_MS:
-        reasons.append("two_countries")
+def _judge_country(pace: Pace, country: str, minute: int, place: int, reasons: Reasons) -> None:
+    if country != pace.usual_country and pace.votes >= USUAL_COUNTRY_VOTES_MIN:
+        reasons[place].append("country_device")
+    last = pace.last_country
+    if last and country != last and abs(minute - pace.last_minute) <= TRAVEL_MINUTES:
+        reasons[place].append("two_countries")
 
 
-def _place(device: Device, country: str, at: int) -> None:
-    if country == device.usual_country:
-        if device.votes < USUAL_COUNTRY_VOTES_MAX:
-            device.votes += 1
-    elif device.votes > 1:
-        device.votes -= 1
+def _visit(pace: Pace, country: str, minute: int) -> None:
+    if country == pace.usual_country:
+        if pace.votes < USUAL_COUNTRY_VOTES_MAX:
+            pace.votes += 1
+    elif pace.votes > 1:
+        pace.votes -= 1
     else:
-        device.usual_country, device.votes = country, 1
-    if at >= device.last_at:
-        device.last_country, device.last_at = country, at
+        pace.usual_country, pace.votes = country, 1
+    if minute >= pace.last_minute:
+        pace.last_country, pace.last_minute = country, minute

@@ -12,10 +12,13 @@ MINUTE_ENTRIES = 4
 """What an empty minute takes, in entries: a backfill may have one for every event."""
 
 
+Of = Literal["ip", "person"]
+
+
 class Minute(NamedTuple):
     """Whose events, and when: `window` is the number of the minute since 1970."""
 
-    of: Literal["ip", "person"]
+    of: Of
     tenant_id: int
     window: int
 

@@ -1,6 +1,7 @@
 """The rules of the fraud score: each reason, its weight, and every figure they judge by."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
@@ -21,6 +22,9 @@ Reason = Literal[
     "time_long_ago",
     "order_repeated",
 ]
+
+Reasons = defaultdict[int, list[Reason]]
+"""Against the events of a batch, by index; no rule adds an index without a reason."""
 
 
 class Rule(NamedTuple):

@@ -5,9 +5,8 @@ of the one before. Nearly all addresses and persons do little, so a worker count
 shares a counter once it has seen a sixteenth of the limit: one call a batch, and few counters in it.
 """
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import dialects
@@ -15,23 +14,20 @@ from schemas.event import Event
 from stores.base import KeyStore, StoreUnavailable
 from workers import metrics
 from workers.consent import BITS
-from workers.fraud.minutes import Minute, Minutes
+from workers.fraud.minutes import Minute, Minutes, Of
 from workers.fraud.rules import (
     COUNTERS_KEPT_MS,
     IP_EVENTS_MAX,
     PERSON_EVENTS_MAX,
     SHARED_FROM,
     VELOCITY_WINDOW_MS,
-    Reason,
+    Reasons,
 )
 
 _NAME = "%s|%d|%s|%d"
-_RULES: dict[str, tuple[int, Reason]] = {
-    "ip": (IP_EVENTS_MAX, "velocity_ip"),
-    "person": (PERSON_EVENTS_MAX, "velocity_person"),
-}
-_FEWEST = min(IP_EVENTS_MAX, PERSON_EVENTS_MAX)
-_SHARED_FROM = {of: events_max * SHARED_FROM for of, (events_max, _) in _RULES.items()}
+_EVENTS_MAX: dict[Of, int] = {"ip": IP_EVENTS_MAX, "person": PERSON_EVENTS_MAX}
+_FEWEST = min(_EVENTS_MAX.values())
+_SHARED_FROM = {of: events_max * SHARED_FROM for of, events_max in _EVENTS_MAX.items()}
 
 SEEN_MAX = 100_000
 """Addresses and persons by minute, of this worker alone; about 15 MB. A batch more, in passing."""
@@ -46,13 +42,14 @@ SERVER_SIDE = frozenset(
 _LOCATION, _IDENTITY = BITS["location"], BITS["identity"]
 
 
-def has_address(event: Event) -> bool:
-    """Tell whether a rule may judge by the event's address."""
-    return (
+def addressed(events: Sequence[Event]) -> list[bool]:
+    """Tell of each event whether a rule may judge by its address."""
+    return [
         event.ip != ""
         and event.allowed & _LOCATION != 0
         and (event.ip_source == "event" or event.dialect not in SERVER_SIDE)
-    )
+        for event in events
+    ]
 
 
 class _Busy(NamedTuple):
@@ -64,6 +61,10 @@ class _Busy(NamedTuple):
     unshared: int  # what the key store has not been told yet, also where that is nothing new
 
 
+_Hot = dict[Minute, dict[str, tuple[int, int]]]
+"""Names with many events in a minute: how many there before this batch, and in the minute before."""
+
+
 class Velocity:
     """Counts in the key store; silent, and that is counted, while it is down."""
 
@@ -72,99 +73,94 @@ class Velocity:
         self._seen = Minutes(SEEN_MAX)
 
     async def judge(
-        self, events: Sequence[Event], addressed: Sequence[bool], first_new: int
-    ) -> Mapping[int, list[Reason]]:
-        """Return the reasons against events, by index, where there are any.
-
-        `addressed` says of each event what `has_address` does; those before `first_new` were counted earlier.
-        """
-        met = _by_minute(events, addressed)
-        busy = self._count(events, met, first_new)
+        self, events: Sequence[Event], addressed: Sequence[bool], first_new: int, reasons: Reasons
+    ) -> None:
+        """Add the reasons against events; those before `first_new` were counted earlier."""
+        busy = self._count(events, addressed, first_new)
         if not busy:
-            return {}
+            return
         try:
             hot = await self._hot(busy)
         except StoreUnavailable:
             metrics.FRAUD_UNCOUNTED.inc()
-            return {}
-        reasons: dict[int, list[Reason]] = {}
-        for minute, numbers in hot.items():
-            for place in _too_fast(events, met[minute], minute, first_new, numbers):
-                reasons.setdefault(place, []).append(_RULES[minute.of][1])
-        return reasons
+            return
+        if hot:
+            _judge(events, addressed, first_new, hot, reasons)
 
-    def _count(self, events: Sequence[Event], met: Mapping[Minute, list[int]], first_new: int) -> list[_Busy]:
+    def _count(self, events: Sequence[Event], addressed: Sequence[bool], first_new: int) -> list[_Busy]:
         """Count here, and return what is to be shared."""
         self._seen.turn()
+        old = _by_minute(events[:first_new], addressed[:first_new])
+        new = _by_minute(events[first_new:], addressed[first_new:])
         found: list[_Busy] = []
-        for minute, places in met.items():
-            names = _names(events, places, minute)
-            new = bisect_left(places, first_new)
-            counts = self._seen.count(minute, names, new)
+        for minute in dict.fromkeys((*old, *new)):
+            counted, fresh = old.get(minute, []), new.get(minute, [])
+            names = [*counted, *fresh]
+            counts = self._seen.count(minute, names, len(counted))
             shared_from = _SHARED_FROM[minute.of]
             busy = {name for name in names if counts[name] >= shared_from}
             if busy:
-                numbers = Counter(name for name in names[new:] if name in busy)
+                numbers = Counter(name for name in fresh if name in busy)
                 for name in busy:
                     total, number = counts[name], numbers[name]
                     is_shared = total - number >= shared_from
                     found.append(_Busy(minute, name, number, number if is_shared else total))
         return found
 
-    async def _hot(self, busy: Sequence[_Busy]) -> dict[Minute, dict[str, tuple[int, int]]]:
-        """Share; return the names with many events: in this minute before this batch, in the one before."""
+    async def _hot(self, busy: Sequence[_Busy]) -> _Hot:
+        """Share what is new, and return what all workers saw."""
         names = [_NAME % (*minute[:2], name, minute.window) for minute, name, _, _ in busy]
         befores = [_NAME % (*minute[:2], name, minute.window - 1) for minute, name, _, _ in busy]
         counts = dict.fromkeys(befores, 0)
         counts.update((name, one.unshared) for name, one in zip(names, busy, strict=True))
         totals = dict(zip(counts, await self._keys.count(counts, COUNTERS_KEPT_MS), strict=True))
-        hot: dict[Minute, dict[str, tuple[int, int]]] = {}
+        hot: _Hot = {}
         for one, name, before in zip(busy, names, befores, strict=True):
             if totals[name] + totals[before] > _FEWEST:
                 hot.setdefault(one.minute, {})[one.name] = (totals[name] - one.number, totals[before])
         return hot
 
 
-def _by_minute(events: Sequence[Event], addressed: Sequence[bool]) -> dict[Minute, list[int]]:
-    """Return the indices of events: of addresses first, then of persons."""
-    addresses: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    persons: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for index, (event, has_address) in enumerate(zip(events, addressed, strict=True)):
-        window = event.occurred_at // VELOCITY_WINDOW_MS
+def _by_minute(events: Sequence[Event], addressed: Sequence[bool]) -> dict[Minute, list[str]]:
+    """Return whose events there are: addresses first, then persons."""
+    addresses: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    persons: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    for event, has_address in zip(events, addressed, strict=True):
+        when = event.tenant_id, event.occurred_at // VELOCITY_WINDOW_MS
         if event.person_id is not None and event.allowed & _IDENTITY:
-            persons[event.tenant_id, window].append(index)
+            persons[when].append(event.person_id)
         if has_address:
             if event.ip_source != "event":
-                # What a connection says is true of when it was there, whatever time the event claims.
-                window = event.received_at // VELOCITY_WINDOW_MS
-            addresses[event.tenant_id, window].append(index)
-    met = {Minute("ip", *when): places for when, places in addresses.items()}
-    return met | {Minute("person", *when): places for when, places in persons.items()}
+                when = event.tenant_id, _heard_at(event) // VELOCITY_WINDOW_MS
+            addresses[when].append(event.ip)
+    met = {Minute("ip", *when): names for when, names in addresses.items()}
+    return met | {Minute("person", *when): names for when, names in persons.items()}
 
 
-def _names(events: Sequence[Event], places: Sequence[int], minute: Minute) -> list[str]:
-    if minute.of == "ip":
-        return [events[place].ip for place in places]
-    return [events[place].person_id or "" for place in places]
+def _judge(
+    events: Sequence[Event], addressed: Sequence[bool], first_new: int, hot: _Hot, reasons: Reasons
+) -> None:
+    for place, (event, has_address) in enumerate(zip(events, addressed, strict=True)):
+        is_new = place >= first_new
+        if has_address and _is_too_fast("ip", event, event.ip, _heard_at(event), hot, is_new=is_new):
+            reasons[place].append("velocity_ip")
+        person = event.person_id if event.allowed & _IDENTITY else None
+        if person and _is_too_fast("person", event, person, event.occurred_at, hot, is_new=is_new):
+            reasons[place].append("velocity_person")
 
 
-def _too_fast(
-    events: Sequence[Event],
-    places: Sequence[int],
-    minute: Minute,
-    first_new: int,
-    numbers: dict[str, tuple[int, int]],
-) -> Iterator[int]:
-    events_max, _ = _RULES[minute.of]
-    for place, name in zip(places, _names(events, places, minute), strict=True):
-        if name not in numbers:
-            continue
-        number, before = numbers[name]
-        if place >= first_new:
-            number += 1
-            numbers[name] = (number, before)
-        event = events[place]
-        is_received = minute.of == "ip" and event.ip_source == "connection"
-        into_ms = (event.received_at if is_received else event.occurred_at) % VELOCITY_WINDOW_MS
-        if number + before * (1 - into_ms / VELOCITY_WINDOW_MS) > events_max:
-            yield place
+def _heard_at(event: Event) -> int:
+    """Return when the event's address was its own: a connection's when it was there, whatever it claims."""
+    return event.occurred_at if event.ip_source == "event" else event.received_at
+
+
+def _is_too_fast(of: Of, event: Event, name: str, at: int, hot: _Hot, *, is_new: bool) -> bool:
+    window, into_ms = divmod(at, VELOCITY_WINDOW_MS)
+    numbers = hot.get(Minute(of, event.tenant_id, window), {})
+    if name not in numbers:
+        return False
+    number, before = numbers[name]
+    if is_new:
+        number += 1
+        numbers[name] = (number, before)
+    return number + before * (1 - into_ms / VELOCITY_WINDOW_MS) > _EVENTS_MAX[of]

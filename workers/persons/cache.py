@@ -5,6 +5,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from schemas.event import Event
+from schemas.pace import Pace
 from schemas.topics import Coordinates
 from workers.persons.decision import Conflict
 
@@ -18,6 +19,10 @@ def is_short(event: Event) -> bool:
     """Tell whether what is decided of the event may be remembered."""
     length = len(event.anonymous_id) + len(event.user_id) + len(event.email) + len(event.phone)
     return length <= CHARACTERS_MAX
+
+
+NO_FACTS: dict[str, str] = {}
+"""The one of all events and standings that have none: it stays in the processor's caches."""
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -38,17 +43,20 @@ class Standing(Struct, frozen=True, gc=False):
 Names = tuple[str, str, str]
 """What came with a device: user id, e-mail, phone."""
 
+NO_NAMES: Names = ("", "", "")
 
-class Device(Struct, gc=False):
-    """What is known of a device: the standing of its events, by the names that came with them.
+
+class Device(Pace, kw_only=True, gc=False):
+    """What is known of a device: its pace, and the standing of its events by the names that came with them.
 
     Nearly all devices come with the same names each time, so that a dict is for the others only.
     """
 
     NAMES_MAX: ClassVar[int] = 4
 
-    names: Names
-    standing: Standing
+    generation: int  # of the memory that `standing` and `others` are from
+    names: Names = NO_NAMES
+    standing: Standing | None = None
     others: dict[Names, Standing] | None = None
 
     def of(self, names: Names) -> Standing | None:
@@ -59,9 +67,20 @@ class Device(Struct, gc=False):
 
     def put(self, names: Names, standing: Standing) -> None:
         """Remember; the names that a device comes with are few, or not worth remembering."""
-        if names == self.names:
-            self.standing = standing
+        if self.standing is None or names == self.names:
+            self.names, self.standing = names, standing
         elif self.others is None or len(self.others) >= self.NAMES_MAX - 1:
             self.others = {names: standing}
         else:
             self.others[names] = standing
+
+    def forget(self, generation: int) -> None:
+        """Know no standing any more; the pace stays."""
+        self.generation, self.standing, self.others = generation, None, None
+
+
+def names_of(event: Event) -> Names:
+    """Return what came with an event's device; one object for nothing."""
+    if event.user_id or event.email or event.phone:
+        return event.user_id, event.email, event.phone
+    return NO_NAMES

@@ -1,7 +1,7 @@
 """What stands for each identifier by which an event would name somebody: made once, then remembered."""
 
 from schemas.erasures import digest
-from workers.lastused import LastUsed
+from stores.lastused import LastUsed
 from workers.persons.cache import CHARACTERS_MAX
 from workers.persons.names import Named, given, phone_of
 

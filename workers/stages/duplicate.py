@@ -12,7 +12,9 @@ A replayed record keeps its id, whatever the version, and claims it: so it is st
 is replayed.
 """
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from operator import lt
 from typing import NamedTuple
 
 from bus.base import Taken
@@ -20,7 +22,7 @@ from schemas.event import Event
 from schemas.topics import Coordinates, Partition
 from stores.base import StoreUnavailable
 from stores.registry import KeyClaim
-from workers.attempts import SKEW_MS, WINDOW_MS, Attempts, Seen
+from workers.attempts import SKEW_MS, WINDOW_MS, Attempts, Run, Seen
 from workers.earlier import Earlier, index_of, request_of
 from workers.letters import is_sane, stamps
 from workers.resources import Resources
@@ -62,12 +64,18 @@ class Duplicates:
         verdicts: list[Verdict] = [KEEP] * len(events)
         requests: dict[str, list[int]] = {}
         claimed: list[int] = []
+        places, former = claimed, ""
         for place, event in enumerate(events):
-            version = event.event_id[14]
-            if version == _EXPLICIT or event.replay_of:
+            if event.replay_of:
                 claimed.append(place)
-            elif version == _DERIVED:
-                requests.setdefault(event.event_id[:28], []).append(place)
+                continue
+            request = event.event_id[:28]
+            if request != former:  # those of one request stand together
+                former, version = request, request[14]
+                places = claimed if version == _EXPLICIT else []
+                if version == _DERIVED:
+                    places = requests.setdefault(request, places)
+            places.append(place)
         try:
             if claimed:
                 await self._judge_claims(events, claimed, verdicts)
@@ -155,13 +163,16 @@ class Duplicates:
     async def _judge_requests(
         self, events: Sequence[Event], requests: Mapping[str, list[int]], verdicts: list[Verdict]
     ) -> None:
-        first = events[next(iter(requests.values()))[0]]
-        kp = _at(first).kp
-        named = {request_of(text): places for text, places in requests.items()}
-        await self._learn(kp, first, [(name, [events[p] for p in places]) for name, places in named.items()])
-        for name, places in named.items():
-            attempt = {seen.request_index: seen for seen in [_seen(events[place]) for place in places]}
-            if len(attempt) < len(places) or self._attempts.knows(kp, name):
+        kp = _at(events[0]).kp
+        named = {request_of(text): [events[place] for place in places] for text, places in requests.items()}
+        await self._learn(kp, named)
+        for places, (name, met) in zip(requests.values(), named.items(), strict=True):
+            is_known = self._attempts.knows(kp, name)
+            if not is_known and (run := _run(met)) is not None:
+                self._attempts.add_run(kp, name, run)
+                continue
+            attempt = {seen.request_index: seen for seen in map(_seen, met)}
+            if is_known or len(attempt) < len(met):
                 attempt = self._judge_repeat(kp, name, events, places, verdicts)
             self._attempts.add(kp, name, attempt.values())
 
@@ -181,14 +192,15 @@ class Duplicates:
                 verdicts[place] = Duplicate(events[place].event_id)
         return kept
 
-    async def _learn(self, kp: int, first: Event, requests: Sequence[tuple[bytes, list[Event]]]) -> None:
+    async def _learn(self, kp: int, requests: Mapping[bytes, list[Event]]) -> None:
         """Ask `events` for the requests that may have been here before us."""
+        first = next(iter(requests.values()))[0]
         before = _at(first)
         if kp not in self._taken_over:
             found = await self._earlier.requests(before, first.received_at)
             until_ms = first.received_at + WINDOW_MS + SKEW_MS
             self._taken_over[kp] = _TakenOver(found, first.received_at, until_ms)
-        asked = [event for name, events in requests if self._is_open(kp, name, events) for event in events]
+        asked = [event for name, met in requests.items() if self._is_open(kp, name, met) for event in met]
         if not asked:
             return
         received = [event.received_at for event in asked]
@@ -224,6 +236,16 @@ def _at(event: Event) -> Coordinates:
 
 def _seen(event: Event) -> Seen:
     return Seen(index_of(event.event_id), _at(event).ko, event.received_at)
+
+
+def _run(events: Sequence[Event]) -> Run | None:
+    """Return the events of a request as one run, as they nearly always are, or None."""
+    first, last = _at(events[0]), _at(events[-1])
+    if last.ko - first.ko != len(events) - 1 or len({event.received_at for event in events}) > 1:
+        return None
+    indices = array("H", [index_of(event.event_id) for event in events])
+    rises = all(map(lt, indices, indices[1:]))
+    return Run(events[0].received_at, first.ko, indices) if rises else None
 
 
 def _near(one: Seen, other: Seen) -> bool:

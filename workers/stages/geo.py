@@ -16,12 +16,10 @@ class Geo:
     name = "geo"
 
     def __init__(self, use: Resources) -> None:
-        self._lookup = use.geo.lookup
+        self._geo = use.geo
 
     async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Keep all."""
-        lookup = self._lookup
-        for event in events:
-            if event.ip:
-                event.country, event.city = lookup(event.ip)
+        for event, place in zip(events, self._geo.lookup_all([event.ip for event in events]), strict=True):
+            event.country, event.city = place
         return [KEEP] * len(events)

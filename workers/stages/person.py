@@ -13,10 +13,10 @@ from bus.base import Taken
 from schemas.event import Event
 from schemas.topics import Coordinates, Partition
 from stores.base import StoreError
+from stores.lastused import LastUsed, LastUsedBy, short_key
 from workers import metrics
 from workers.consent import BITS
-from workers.lastused import LastUsed, LastUsedBy
-from workers.persons.cache import Device, Names, Standing, is_short
+from workers.persons.cache import NO_FACTS, Device, Standing, is_short, names_of
 from workers.persons.decision import Decision
 from workers.persons.names import given, phone_of
 from workers.persons.resolver import Asked, Resolved, Resolver
@@ -25,19 +25,18 @@ from workers.stage import KEEP, Verdict
 
 CUSTOMERS_MAX = 100_000
 DEVICES_MAX = 100_000
-"""About 90 and 65 MB when full; 280 MB at worst, if all identifiers are as long as is remembered."""
+"""About 90 and 50 MB when full; 280 MB at worst, if all identifiers are as long as is remembered."""
 
 SHARED_DEVICE, PHONE_UNLIKELY, CONFLICT = "shared_device", "phone_unlikely", "identity_conflict"
 """Flags of an event: its device links nobody any more; its phone number is nobody's by its numbering plan;
 one of its identifiers is not its person's, who has another one, or another person has it."""
 
 _IDENTITY, _MARKETING = BITS["identity"], BITS["marketing"]
-_NO_FACTS: dict[str, str] = {}
 
 _encode = msgspec.json.Encoder().encode
 
 CustomerKey = tuple[int, str, str, str, str, str]
-DeviceKey = tuple[tuple[int, str], str]
+DeviceKey = tuple[tuple[int, str], str | bytes]
 
 
 class Person:
@@ -49,26 +48,24 @@ class Person:
         self._registry = use.registry
         self._resolver = Resolver(use.registry, use.warehouse)
         self._customers: LastUsed[CustomerKey, Standing] = LastUsed(CUSTOMERS_MAX)
-        self._devices: LastUsedBy[tuple[int, str], str, Device] = LastUsedBy(DEVICES_MAX)
+        self._devices: LastUsedBy[tuple[int, str], str | bytes, Device] = LastUsedBy(DEVICES_MAX)
+        self._generation = 0  # of what is known of devices' persons
         self._fresh_s = use.settings.registry_cache_s
+        self._decided_to: dict[int, int] = {}  # the last offset, by partition
         self._epoch = 0
         self._ask_at = 0.0
 
     async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Keep all. Raises Unavailable. All events are of one partition."""
         await self._notice_unlinking()
-        named = [event for event in events if _names_somebody(event)]
-        standings = [self._standing(event) for event in named]
-        if None in standings:
-            standings = await self._ask(named, standings)
-        for event, standing in zip(named, standings, strict=True):
-            assert standing is not None
-            _fill(event, standing)
+        unknown = self._fill_known(events)
+        if unknown:
+            await self._ask([events[place] for place in unknown])
         return [KEEP] * len(events)
 
     def taken_over(self, partition: Partition) -> None:
         """Note that another worker may have read this partition, and linked its devices."""
-        self._devices.clear()
+        self._generation += 1
 
     async def release(self, dead: Iterable[tuple[Coordinates, Taken]]) -> None:
         """Give up nothing: who somebody is stays true where the event that told it ended dead."""
@@ -86,68 +83,79 @@ class Person:
         if epoch != self._epoch:
             self._epoch = epoch
             self._customers.clear()
-            self._devices.clear()
+            self._generation += 1
 
-    def _standing(self, event: Event) -> Standing | None:
-        """Return what is remembered, or None."""
-        if event.anonymous_id:
-            device = self._devices.get((event.tenant_id, event.dialect), event.anonymous_id)
-            if device is None:
-                return None
-            standing = device.of(_names(event))
-        else:
-            standing = self._customers.get(_customer_key(event))
-        return standing if standing is not None and standing.holds_for(_at(event)) else None
+    def _fill_known(self, events: Sequence[Event]) -> list[int]:
+        """Fill what is remembered, and return the places of those that have to be asked for, in order."""
+        again = self._are_again(events)
+        unknown: list[int] = []
+        changing: set[DeviceKey] = set()
+        for place, event in enumerate(events):
+            if not _names_somebody(event):
+                continue
+            if event.anonymous_id:
+                device = event.pace = self._device(event)
+                standing = device.of(names_of(event))
+            else:
+                standing = self._customers.get(_customer_key(event))
+            if standing is None or (again and not standing.holds_for(_at(event))):
+                unknown.append(place)
+                if event.anonymous_id:
+                    changing.add(_device_key(event))
+            elif changing and _device_key(event) in changing:
+                # A device that gains a link is another's from that event on: they go in their order.
+                unknown.append(place)
+            else:
+                _fill(event, standing)
+        return unknown
 
-    async def _ask(
-        self, events: Sequence[Event], standings: Sequence[Standing | None]
-    ) -> list[Standing | None]:
-        """Fill in what is not remembered, and remember it."""
-        # A device that gains a link is another's from that event on: all of its events go in their order.
-        changing = {
-            _device_key(event)
-            for event, standing in zip(events, standings, strict=True)
-            if standing is None and event.anonymous_id
-        }
-        places = [
-            place
-            for place, (event, standing) in enumerate(zip(events, standings, strict=True))
-            if standing is None or (event.anonymous_id and _device_key(event) in changing)
-        ]
-        phones = [phone_of(events[place]) for place in places]
+    def _device(self, event: Event) -> Device:
+        """Return what is remembered of an event's device, which may be nothing yet."""
+        group, key = _device_key(event)
+        device = self._devices.get(group, key)
+        if device is None:
+            device = Device(generation=self._generation)
+            self._devices.put(group, key, device)
+        elif device.generation != self._generation:
+            device.forget(self._generation)
+        return device
+
+    def _are_again(self, events: Sequence[Event]) -> bool:
+        """Tell whether events of this partition as late as the first of these were decided before."""
+        first, last = _at(events[0]), _at(events[-1])
+        before = self._decided_to.get(first.kp, -1)
+        self._decided_to[first.kp] = max(before, last.ko)
+        return first.ko <= before
+
+    async def _ask(self, events: Sequence[Event]) -> None:
+        """Find out what is not remembered, remember it, and fill it in."""
+        phones = [phone_of(event) for event in events]
         asked = [
-            Asked(events[place], given(events[place], number))
-            for place, (number, _) in zip(places, phones, strict=True)
+            Asked(event, given(event, number)) for event, (number, _) in zip(events, phones, strict=True)
         ]
         resolved = await self._resolver.resolve(asked)
         metrics.PERSON_ASKED.inc(len(asked))
-        found = list(standings)
-        for place, phone, answer in zip(places, phones, resolved, strict=True):
-            event = events[place]
-            found[place] = standing = _made(event, answer.decision, phone)
+        for event, phone, answer in zip(events, phones, resolved, strict=True):
+            standing = _made(event, answer.decision, phone)
             if event.anonymous_id:
                 self._remember_device(event, standing, answer)
             elif answer.lasting and is_short(event):
                 self._customers.put(_customer_key(event), standing)
-        return found
+            _fill(event, standing)
 
     def _remember_device(self, event: Event, standing: Standing, answer: Resolved) -> None:
-        key = _device_key(event)
+        device = self._device(event)
         if answer.device_changed or not answer.lasting:
-            self._devices.drop(*key)
+            device.forget(self._generation)
         if answer.lasting and is_short(event):
-            device = self._devices.get(*key)
-            if device is None:
-                self._devices.put(*key, Device(_names(event), standing))
-            else:
-                device.put(_names(event), standing)
+            device.put(names_of(event), standing)
 
 
 def _names_somebody(event: Event) -> bool:
     """Tell whether anybody may be known by this event; else it adds to no profile."""
     if event.allowed & _IDENTITY and (event.anonymous_id or event.user_id or event.email or event.phone):
         return True
-    event.profile = _NO_FACTS
+    event.profile = NO_FACTS
     return False
 
 
@@ -156,11 +164,7 @@ def _customer_key(event: Event) -> CustomerKey:
 
 
 def _device_key(event: Event) -> DeviceKey:
-    return (event.tenant_id, event.dialect), event.anonymous_id
-
-
-def _names(event: Event) -> Names:
-    return event.user_id, event.email, event.phone
+    return (event.tenant_id, event.dialect), short_key(event.anonymous_id)
 
 
 def _at(event: Event) -> Coordinates:
@@ -180,7 +184,9 @@ def _made(event: Event, decision: Decision, phone: tuple[str, bool]) -> Standing
     facts: dict[str, str] = {
         name.kind: _encode(_sent(event, name.kind, number)).decode() for name in decision.owned
     }
-    return Standing(decision.person_id, number, tuple(flags), facts, decision.conflicts, _at(event))
+    return Standing(
+        decision.person_id, number, tuple(flags), facts or NO_FACTS, decision.conflicts, _at(event)
+    )
 
 
 def _sent(event: Event, kind: str, phone: str) -> str:
@@ -192,11 +198,11 @@ def _fill(event: Event, standing: Standing) -> None:
     event.person_id = standing.person_id
     event.phone = standing.phone
     if standing.flags:
-        event.flags.extend(standing.flags)
+        event.flags.extend(flag for flag in standing.flags if flag not in event.flags)
     for conflict in standing.conflicts:
         metrics.PERSON_CONFLICTS.labels(conflict).inc()
     if not standing.facts or not event.allowed & _MARKETING:
-        event.profile = _NO_FACTS
+        event.profile = NO_FACTS
     elif event.profile:
         event.profile = standing.facts | event.profile
     else:

@@ -1,14 +1,38 @@
 """What each rule of the fraud score fires on, and what it leaves alone: the last event of each list."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from schemas.event import Event
+from schemas.pace import Pace
 from tests.unit.workers.judged import BROWSER, DAY_MS, HOUR_MS, NOW, event, purchase
+from workers.consent import BITS
 from workers.fraud import rules
 from workers.fraud.rules import Reason
+from workers.stage import Verdict
+from workers.stages.fraud import Fraud
 
 PERSON = str(UUID(int=7))
+
+_IDENTITY = BITS["identity"]
+
+
+class Paced:
+    """The stage `fraud`, and what `person` does for it: says of which device an event is."""
+
+    def __init__(self, stage: Fraud) -> None:
+        self.stage = stage
+        self._paces: defaultdict[tuple[int, str, str], Pace] = defaultdict(Pace)
+
+    async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
+        for each in events:
+            device = (each.tenant_id, each.dialect, each.anonymous_id)
+            each.pace = self._paces[device] if each.anonymous_id and each.allowed & _IDENTITY else None
+        return await self.stage.judge(events)
+
+
 FROM_EVENT: dict[str, Any] = {"ip_source": "event", "ua_source": "event"}
 
 

@@ -1,7 +1,7 @@
 """What the fraud rules remember: bounded, and right within what is stated."""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import inf
 from uuid import UUID
@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 
 from dialects import currencies
 from stores.keys import MemoryKeys
+from stores.lastused import LastUsed, LastUsedBy
 from tests.unit.workers.judged import event, purchase
-from workers.fraud import devices, purchases, tender, velocity
-from workers.fraud.devices import Devices
+from workers.fraud import purchases, tender, velocity
 from workers.fraud.minutes import MINUTE_ENTRIES, Minute, Minutes
 from workers.fraud.purchases import Purchases
 from workers.fraud.revenue import BUCKETS_MAX, MEMORY, Usual
-from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE, Reason
+from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE, Reasons
 from workers.fraud.tender import is_tender
-from workers.fraud.velocity import Velocity, has_address
-from workers.lastused import LastUsed, LastUsedBy
+from workers.fraud.velocity import Velocity, addressed
 
 keys = st.integers(0, 30)
 
@@ -101,35 +100,28 @@ def test_it_is_bounded_whatever_comes() -> None:
         assert len(usual._buckets) <= BUCKETS_MAX
 
 
-def test_devices_orders_and_currencies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "DEVICES_MAX", 50)
+def test_orders_and_currencies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purchases, "ORDERS_MAX", 60)
     monkeypatch.setattr(purchases, "CURRENCIES_MAX", 70)
-    known, bought = Devices(), Purchases()
+    bought = Purchases()
     for n in range(500):
-        known.judge(event(n, anonymous_id=f"device-{n}"), "MX", is_new=True, reasons=[])
-        bought.judge(purchase(n, tenant_id=n), "MX", is_new=True, reasons=[])
-    assert len(known._devices) <= 50
+        bought.judge([purchase(n, tenant_id=n)], [True], 0, defaultdict(list))
     assert len(bought._orders) <= 60
     assert len(bought._usual) <= 70
 
 
 def test_long_names_are_remembered_by_their_digest() -> None:
     """A public producer may send an order id of 32 KiB; 50,000 of them would be 1.6 GB."""
-    known, bought = Devices(), Purchases()
-    long = {"anonymous_id": "d" * 32_000, "order_id": "o" * 32_000, "product_ids": ("p" * 32_000,) * 7}
+    bought = Purchases()
+    long = {"order_id": "o" * 32_000, "product_ids": ("p" * 32_000,) * 7}
     other = long | {"product_ids": ("p" * 32_000,) * 6}
-    reasons: list[Reason] = []
-    for number, parts in enumerate((long, other)):
-        known.judge(event(number, anonymous_id=long["anonymous_id"]), "MX", is_new=True, reasons=reasons)
-        bought.judge(purchase(number, **parts), "MX", is_new=True, reasons=reasons)
-    assert reasons == []
-    bought.judge(purchase(2, **long, value="101.000000"), "MX", is_new=True, reasons=reasons)
-    assert reasons == ["order_repeated"]
-    assert len(known._devices) == 1
-    keys = [*[(key,) for key in known._devices._young[1]], *bought._orders._young]
-    assert len(keys) == 3
-    assert all(len(part) < 200 for key in keys for part in key if not isinstance(part, int))
+    reasons: Reasons = defaultdict(list)
+    bought.judge([purchase(0, **long), purchase(1, **other)], [True] * 2, 0, reasons)
+    assert reasons == {}
+    bought.judge([purchase(2, **long, value="101.000000")], [True], 0, reasons)
+    assert reasons == {0: ["order_repeated"]}
+    assert len(bought._orders) == 2
+    assert all(len(part) < 200 for key in bought._orders._young for part in key if not isinstance(part, int))
 
 
 async def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +131,7 @@ async def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         events = [
             event(n, ip=f"203.0.{n}.{m}", ip_source="event", person_id=str(UUID(int=m))) for m in range(20)
         ]
-        await counted.judge(events, [has_address(each) for each in events], 0)
+        await counted.judge(events, addressed(events), 0, defaultdict(list))
         assert 0 < len(counted._seen) <= 100 + 2 * 20
 
 

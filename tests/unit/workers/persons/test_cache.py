@@ -3,9 +3,9 @@
 from typing import Any
 
 from schemas.topics import RAW, Coordinates
+from stores.lastused import KEY_CHARACTERS_MAX, LastUsed, short_key
 from tests.contract.person_events import event
-from workers.lastused import KEY_CHARACTERS_MAX, LastUsed, short_key
-from workers.persons.cache import CHARACTERS_MAX, Device, Standing, is_short
+from workers.persons.cache import CHARACTERS_MAX, NO_NAMES, Device, Standing, is_short
 
 
 def standing(ko: int = 5, kp: int = 0) -> Standing:
@@ -41,21 +41,32 @@ def test_a_replayed_event_is_not_answered_from_memory() -> None:
 
 def test_a_device_remembers_a_few_names() -> None:
     usual, other = standing(ko=1), standing(ko=2)
-    device = Device(("", "", ""), usual)
+    device = Device(generation=1)
+    device.put(NO_NAMES, usual)
     for n in range(100):
         device.put((str(n), "", ""), other)
         assert len(device.others or {}) < Device.NAMES_MAX
     assert device.of(("99", "", "")) is other
-    assert device.of(("", "", "")) is usual
+    assert device.of(NO_NAMES) is usual
     assert device.of(("0", "", "")) is None
 
 
 def test_a_device_takes_a_new_standing_for_the_names_it_came_with() -> None:
     newer = standing(ko=2)
-    device = Device(("a", "", ""), standing(ko=1))
+    device = Device(generation=1)
+    device.put(("a", "", ""), standing(ko=1))
     device.put(("a", "", ""), newer)
     assert device.of(("a", "", "")) is newer
     assert device.others is None
+
+
+def test_a_device_that_forgets_who_it_is_of_keeps_its_pace() -> None:
+    device = Device(generation=1, events=7)
+    device.put(NO_NAMES, standing())
+    device.put(("a", "", ""), standing())
+    device.forget(2)
+    assert [device.of(names) for names in (NO_NAMES, ("a", "", ""))] == [None, None]
+    assert (device.generation, device.events) == (2, 7)
 
 
 def test_what_is_remembered_is_short() -> None:
