@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -71,17 +73,25 @@ def run(options: argparse.Namespace, names: list[str], path: Path) -> Run:
         say=_progress,
     )
     # Now, not one by one: a run takes long, and the code may change under it.
-    sections = {name: import_module(f"bench.sections.{name}") for name in names}
+    steps = [step for name in names for step in _steps(name, use)]
     command = f"make bench SCALE={options.scale} SECTIONS={','.join(names)}"
     made = Run(command, describe(), [])
-    for number, (name, module) in enumerate(sections.items(), 1):
-        _progress(f"section {number}/{len(names)}: {name}")
-        section: Section = module.run(use)
+    for number, (title, step) in enumerate(steps, 1):
+        _progress(f"section {number}/{len(steps)}: {title}")
+        section = step()
         print(f"\n## {section.title}\n")
         print("\n\n".join([*map(markdown, section.tables), *section.notes]), flush=True)
         made.sections.append(section)
         save(made, path)
     return made
+
+
+def _steps(name: str, use: Use) -> list[tuple[str, Callable[[], Section]]]:
+    """Return what a section takes; growth: a step for each thing that varies, saved by itself."""
+    module = import_module(f"bench.sections.{name}")
+    if name == "growth":
+        return [(f"growth by {each}", partial(module.run, use, each)) for each in use.grow]
+    return [(name, partial(module.run, use))]
 
 
 def save(made: Run, path: Path) -> None:

@@ -59,13 +59,10 @@ func (c *connection) connect(port int) error {
 	return syscall.SetNonblock(fd, true)
 }
 
-func (c *connection) prepare(number int, tokens []string) {
+func (c *connection) prepare(number int, now time.Time) {
 	r := c.requests[c.next]
 	c.next = (c.next + 1) % len(c.requests)
-	r.number(number)
-	if len(tokens) > 0 {
-		copy(r.bytes[r.tokenAt:], tokens[number%len(tokens)])
-	}
+	r.number(number, now)
 	c.out, c.busy = r.bytes, true
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 const drainTime = 15 * time.Second
@@ -73,8 +74,8 @@ func (l *loop) drive(started time.Time) error {
 		if err := l.sendDue(started, now); err != nil {
 			return err
 		}
-		n, err := syscall.EpollWait(l.epoll, events, l.waitMs(started))
-		if err != nil && err != syscall.EINTR {
+		n, err := l.wait(events, l.waitMs(started))
+		if err != nil {
 			return err
 		}
 		for i := 0; i < n; i++ {
@@ -85,6 +86,19 @@ func (l *loop) drive(started time.Time) error {
 			}
 		}
 	}
+}
+
+// wait is epoll_wait without telling Go's scheduler, which would look for other work and wake a thread for it.
+func (l *loop) wait(events []syscall.EpollEvent, waitMs int) (int, error) {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(waitMs), 0, 0)
+	if errno == syscall.EINTR {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // sendDue starts what is due on idle connections.
@@ -99,7 +113,7 @@ func (l *loop) sendDue(started, now time.Time) error {
 		}
 		c := l.idle[len(l.idle)-1]
 		l.idle = l.idle[:len(l.idle)-1]
-		c.prepare(l.sent, l.tokens)
+		c.prepare(l.sent, now)
 		c.due = due
 		l.sent++
 		l.underway++

@@ -65,11 +65,6 @@ func parse() (options, error) {
 			return o, err
 		}
 		o.tokens = strings.Fields(string(text))
-		for _, token := range o.tokens {
-			if len(token) != len(o.tokens[0]) {
-				return o, fmt.Errorf("the tokens of %s differ in length", tokens)
-			}
-		}
 	}
 	return o, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand"
+	"strconv"
 	"time"
 )
 
@@ -15,25 +16,32 @@ const (
 
 type request struct {
 	bytes   []byte
-	tokenAt int
 	markAt  int
+	timesAt []int // of the events, where they happen when they are sent
 	run     uint32
 }
 
-// number writes the run and the request's number over the mark.
-func (r request) number(n int) {
+// number writes the run and the request's number over the mark, and the time over the events' times.
+func (r request) number(n int, now time.Time) {
 	value := uint64(r.run)<<32 | uint64(uint32(n))
 	for i := 15; i >= 0; i-- {
 		r.bytes[r.markAt+i] = hex[value&15]
 		value >>= 4
 	}
+	var digits [13]byte
+	strconv.AppendInt(digits[:0], now.UnixMilli(), 10)
+	for _, at := range r.timesAt {
+		copy(r.bytes[at:], digits[:])
+	}
 }
 
+// writer makes the requests. Each is of one token; with several, no two of them have a device in common.
 type writer struct {
 	options
 	random *rand.Rand
 	run    uint32
 	nowMs  int64
+	made   int
 }
 
 func newWriter(o options) *writer {
@@ -50,42 +58,51 @@ func (w *writer) requests() []request {
 }
 
 func (w *writer) request() request {
+	token, shop, shops := "", 0, max(1, len(w.tokens))
+	if len(w.tokens) > 0 {
+		shop = w.made % shops
+		token = "Authorization: Bearer " + w.tokens[shop] + "\r\n"
+	}
+	w.made++
 	var body bytes.Buffer
+	var times []int
 	body.WriteString(`{"events":[`)
 	for i := 0; i < w.events; i++ {
 		if i > 0 {
 			body.WriteByte(',')
 		}
-		w.event(&body, i == 0)
+		device := shop + shops*w.random.Intn(max(1, w.devices/shops))
+		times = append(times, w.event(&body, device, i == 0))
 	}
 	body.WriteString(`]}`)
-	token := ""
-	if len(w.tokens) > 0 {
-		token = "Authorization: Bearer " + w.tokens[0] + "\r\n"
-	}
 	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
 		w.path, token, body.Len())
 	text := append([]byte(head), body.Bytes()...)
-	return request{
-		bytes:   text,
-		tokenAt: bytes.Index(text, []byte("Bearer ")) + len("Bearer "),
-		markAt:  bytes.Index(text, []byte(mark)),
-		run:     w.run,
+	made := request{bytes: text, markAt: bytes.Index(text, []byte(mark)), run: w.run}
+	if w.spreadS == 0 {
+		for _, at := range times {
+			made.timesAt = append(made.timesAt, len(head)+at)
+		}
 	}
+	return made
 }
 
-// event writes one event of what a shop sends: mostly views, sometimes a cart, seldom a purchase.
-func (w *writer) event(to *bytes.Buffer, first bool) {
-	device, product := w.random.Intn(w.devices), w.random.Intn(50_000)
+// event writes one event of what a shop sends: mostly views, sometimes a cart, seldom a purchase. It returns
+// where its time stands.
+func (w *writer) event(to *bytes.Buffer, device int, first bool) int {
+	product := w.random.Intn(50_000)
 	session := mark
 	if !first {
 		session = fmt.Sprintf("%016x", w.random.Uint64())
 	}
 	kind, props := w.kind(device, product)
 	at := w.nowMs - w.random.Int63n(int64(w.spreadS)*1000+1)
-	fmt.Fprintf(to, `{"t":"%s","ts":%d,"cid":%d,"did":"device-%08d",`, kind, at, w.clientID, device)
+	fmt.Fprintf(to, `{"t":"%s","ts":`, kind)
+	timeAt := to.Len()
+	fmt.Fprintf(to, `%d,"cid":%d,"did":"device-%08d",`, at, w.clientID, device)
 	fmt.Fprintf(to, `"url":"https://shop.example/p/%d","ip":"189.203.%d.%d",`, product, device>>8&255, device&255)
 	fmt.Fprintf(to, `"ua":"%s","props":{"session":"%s"%s}}`, agent, session, props)
+	return timeAt
 }
 
 func (w *writer) kind(device, product int) (kind, props string) {

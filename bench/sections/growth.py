@@ -1,17 +1,22 @@
 """Cost as work grows: events, partitions, tenants, and a table that is large already."""
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Cell, Chart, Section, Table
-from bench.rounds import measure
+from bench.rounds import CONNECTIONS, measure
 from bench.sections.worker import drain, fill
 from bench.sides import start_ours
 from bench.use import Use
 from bench.warehouse import Warehouse
 
 SIZE = 100
+BODIES_MIN = 8
+WARM_REQUESTS = 1_000
+MERGED_S = 600.0
 COPIES = 50
 FILL_ROWS = 100_000
 """A statement of five times as many took over the gibibyte that a query may have."""
@@ -32,26 +37,22 @@ NAMES = {"rows": "rows stored before"}
 Figures = dict[str, float]
 
 
-def run(use: Use) -> Section:
-    """Vary one thing at a time; each line of the tables is one start of the whole system."""
+def run(use: Use, what: str) -> Section:
+    """Vary one thing; each line of the table is one start of the whole system."""
     sample = use.scaled(300_000, 30_000)
-    vary: dict[str, Callable[[], dict[int, Figures]]] = {
-        "events": lambda: {
-            count: _one(use, count)
-            for count in use.scaled((10_000, 100_000, 1_000_000, 10_000_000), (10_000, 50_000))
-        },
-        "partitions": lambda: {
-            count: _one(use, sample, partitions=count) for count in use.scaled((1, 4, 16, 64), (1, 16))
-        },
-        "tenants": lambda: {
-            count: _one(use, sample, tenants=count) for count in use.scaled((1, 100, 10_000), (1, 100))
-        },
-        "rows": lambda: {
-            rows: _one(use, sample, stored=rows)
-            for rows in use.scaled((1_000_000, 100_000_000), (1_000_000, 2_000_000))
-        },
+    counts: dict[str, tuple[int, ...]] = {
+        "events": use.scaled((10_000, 100_000, 1_000_000, 10_000_000), (10_000, 50_000)),
+        "partitions": use.scaled((1, 4, 16, 64), (1, 16)),
+        "tenants": use.scaled((1, 100, 10_000), (1, 100)),
+        "rows": use.scaled((1_000_000, 100_000_000), (1_000_000, 2_000_000)),
     }
-    return section({NAMES.get(each, each): vary[each]() for each in use.grow}, sample)
+    vary: dict[str, Callable[[int], Figures]] = {
+        "events": lambda count: _one(use, count),
+        "partitions": lambda count: _one(use, sample, partitions=count),
+        "tenants": lambda count: _one(use, sample, tenants=count),
+        "rows": lambda count: _one(use, sample, stored=count),
+    }
+    return section(NAMES.get(what, what), {count: vary[what](count) for count in counts[what]}, sample)
 
 
 def _one(use: Use, events: int, *, partitions: int = 8, tenants: int = 1, stored: int = 0) -> Figures:
@@ -62,9 +63,13 @@ def _one(use: Use, events: int, *, partitions: int = 8, tenants: int = 1, stored
         Group(home / "log") as group,
     ):
         side = start_ours(ground, group, server=use.server, processes=use.processes)
+        side = replace(
+            side, load=(*side.load, "-bodies", str(max(BODIES_MIN, tenants // CONNECTIONS[SIZE] + 1)))
+        )
         warehouse = Warehouse.start(ground, group)
+        fill(use, side, SIZE * max(WARM_REQUESTS, tenants))
         gateway = measure(ground, use.load, side, SIZE, use.scaled(8.0, 2.0))
-        drain(warehouse, 1, gateway.landed)
+        drain(warehouse, 1, ground.records())
         if stored:
             fill_table(use, warehouse, stored)
         fill(use, side, events)
@@ -94,40 +99,33 @@ def fill_table(use: Use, warehouse: Warehouse, rows: int) -> None:
         )
         if begun % 10_000_000 == 0:
             use.say(f"growth: {begun:,} of {rows:,} rows are in the table")
+    use.say("growth: waiting until their parts are merged")
+    until = time.monotonic() + MERGED_S
+    while warehouse.query("SELECT count() AS n FROM system.merges")[0]["n"] and time.monotonic() < until:
+        time.sleep(1.0)
 
 
-def section(varied: dict[str, dict[int, Figures]], sample: int) -> Section:
-    """Make a table and two lines of the chart for each thing that was varied."""
+def section(what: str, of: dict[int, Figures], sample: int) -> Section:
+    """Make a table and two lines of a chart."""
+    rows: list[list[Cell]] = [[count, *(figures[each] for each in COLUMNS)] for count, figures in of.items()]
+    lines = {"gateway": _line(of, "gateway_events_s"), "one worker": _line(of, "worker_events_s")}
     return Section(
-        name=f"growth by {', '.join(varied)}",  # runs of other parts do not replace it on the page
-        title=f"Cost as work grows: {', '.join(varied)}",
-        figures={"varied": varied},
-        tables=[_table(name, of) for name, of in varied.items()],
+        name=f"growth by {what}",
+        title=f"Cost as work grows: {what}",
+        figures={"varied": {what: of}},
+        tables=[Table([what, *COLUMNS.values()], rows)],
         charts=[
-            Chart(
-                f"growth-{name.replace(' ', '-')}",
-                f"Events a second by {name}",
-                name,
-                "events/s",
-                {
-                    "gateway": _line(of, "gateway_events_s"),
-                    "one worker": _line(of, "worker_events_s"),
-                },
-            )
-            for name, of in varied.items()
+            Chart(f"growth-{what.replace(' ', '-')}", f"Events a second by {what}", what, "events/s", lines)
         ],
         notes=[
-            f"Each line is a fresh system, measured once: requests of {SIZE} events, one worker. "
-            f"Where events are not what is varied, {sample:,} wait for the worker.",
+            f"Each line is a fresh system, measured once, after it has met every token: requests of {SIZE} "
+            f"events, one worker. Where events are not what is varied, {sample:,} wait for the worker. "
+            "100,000 devices, shared out among the tenants.",
             "Flat lines mean that the cost of an event does not depend on what is varied. Rows stored before "
-            "are copies of events with ids of their own, received over the 90 days before.",
+            "are copies of events with ids of their own, received over the 90 days before; it is measured "
+            f"when the engine has merged them, or {MERGED_S / 60:.0f} minutes later.",
         ],
     )
-
-
-def _table(name: str, of: dict[int, Figures]) -> Table:
-    rows: list[list[Cell]] = [[count, *(figures[each] for each in COLUMNS)] for count, figures in of.items()]
-    return Table([name, *COLUMNS.values()], rows, f"By {name}")
 
 
 def _line(of: dict[int, Figures], figure: str) -> list[tuple[float, float]]:

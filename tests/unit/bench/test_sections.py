@@ -49,13 +49,13 @@ def test_a_broken_step_is_in_the_table_and_not_in_the_chart() -> None:
 
 def test_the_page_shows_every_section_of_a_run_that_was_saved() -> None:
     taken = {1: [dict.fromkeys(worker.COLUMNS, 1.0)]}
-    grown = {"tenants": {1: dict.fromkeys(growth.COLUMNS, 2.0)}}
+    grown = {1: dict.fromkeys(growth.COLUMNS, 2.0)}
     behind = {"usual_backlog_events": 1.0, "backlog_events": 9.0, "caught_up_s": 3.0, "stored_events_s": 4.0}
     sections = [
         gateway.section(rounds(), 1.0),
         worker.section(taken, 10),
         catchup.section(behind, 3, 1.0),
-        growth.section(grown, 10),
+        growth.section("tenants", grown, 10),
     ]
     machine = Machine("2026-01-02", "a CPU", 2, 8.0, "6.1", {"python": "3.11"}, "abc", [3.5, 1, 1])
     run = msgspec.json.decode(msgspec.json.encode(Run("make bench", machine, sections)), type=Run)
