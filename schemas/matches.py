@@ -5,9 +5,9 @@ been taken out before.
 """
 
 from datetime import UTC, datetime
-from uuid import UUID, uuid5
 
 import msgspec
+import uuid_utils
 from msgspec import Raw, Struct
 
 from schemas.event import Event
@@ -17,7 +17,7 @@ VERSION = 1
 ID_HEADER = "id"
 """The header of the record that repeats its key."""
 
-_NAMESPACE = UUID("5e1f7f53-6f0a-5e0c-9d3e-3b6a2c1d4f70")
+_NAMESPACE = uuid_utils.UUID("5e1f7f53-6f0a-5e0c-9d3e-3b6a2c1d4f70")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -76,7 +76,7 @@ class MatchedEvent(Struct, frozen=True, kw_only=True):
 
 def match_id(filter_id: str, event_id: str) -> str:
     """Return the id for good of that event's match of that filter."""
-    return str(uuid5(_NAMESPACE, f"{filter_id}/{event_id}"))
+    return str(uuid_utils.uuid5(_NAMESPACE, f"{filter_id}/{event_id}"))
 
 
 def matched_event(event: Event) -> bytes:

@@ -7,9 +7,10 @@ rules by which the stage `person` adds them.
 import hashlib
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
+import uuid_utils
 from msgspec import Struct
 
 from schemas.topics import Coordinates
@@ -22,7 +23,7 @@ Reason = Literal["created", "enriched", "seen_together", "unlinked"]
 gave it where it had none of its kind; it came with a device of the person; an operator parted it from one.
 """
 
-_PERSONS = UUID("8f3c6f0e-5a9b-5d0c-9a34-3b9a6e6a7f11")
+_PERSONS = uuid_utils.UUID("8f3c6f0e-5a9b-5d0c-9a34-3b9a6e6a7f11")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -108,7 +109,7 @@ def person_id(made_by: Identifier, generation: int = 0) -> str:
     An identifier that was unlinked makes another person, one for each time.
     """
     name = (*made_by, generation) if generation else tuple(made_by)
-    return str(uuid5(_PERSONS, _encode(name).decode()))
+    return str(uuid_utils.uuid5(_PERSONS, _encode(name).decode()))
 
 
 def merges_of(pairs: Iterable[Pair]) -> list[Merge]:

@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,6 +22,12 @@ BUNDLED = Path(__file__).parent / "data" / "dbip-country.mmdb"
 CHECK_EVERY_S = 5.0
 PLACES_MAX = 131_072
 """Of addresses; about 14 MB. A worker sees the same ones again and again."""
+
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_MIXED = "0|10|100|127|169|172|192|198|203|22[4-9]|2[3-9][0-9]"
+_PUBLIC_IPV4 = re.compile(rf"(?!(?:{_MIXED})[.])(?:{_OCTET}[.]){{3}}{_OCTET}")
+"""Addresses in blocks of which all are public: told in a tenth of the time that `ipaddress` takes. The
+others are in blocks that have private ones, or are none."""
 
 log = logging.getLogger("penstock.geo")
 
@@ -158,6 +165,8 @@ def _nowhere(_ip: str) -> Place:
 
 
 def _find(reader: maxminddb.Reader, ip: str) -> Place:
+    if _PUBLIC_IPV4.fullmatch(ip):
+        return _read(reader.get(ip))
     try:
         address = ipaddress.ip_address(ip)
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
@@ -165,6 +174,10 @@ def _find(reader: maxminddb.Reader, ip: str) -> Place:
         record = reader.get(address) if address.is_global else None
     except ValueError:  # no address, or IPv6 in a file of IPv4
         return NOWHERE
+    return _read(record)
+
+
+def _read(record: object) -> Place:
     if not isinstance(record, dict):
         return NOWHERE
     return _place(_country(record), _city(record))

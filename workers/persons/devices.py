@@ -39,6 +39,8 @@ def _on_device(
     device: Identifier, names: tuple[Identifier, ...], by: Origin, known: Known, names_max: int
 ) -> Decision:
     pairs = known.pairs_of(device)
+    if not pairs and not names:
+        return Decision(person_id(device))
     before = [pair for pair in pairs if was_there(pair, by)]
     linked = [pair.person_id for pair in before if pair.person_id and pair.unlinked_at is None]
     of_device = linked[0] if linked else person_id(device)

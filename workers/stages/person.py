@@ -89,29 +89,30 @@ class Person:
         """Fill what is remembered, and return the places of those that have to be asked for, in order."""
         again = self._are_again(events)
         unknown: list[int] = []
-        changing: set[DeviceKey] = set()
+        changing: set[DeviceKey | None] = set()
         for place, event in enumerate(events):
             if not _names_somebody(event):
                 continue
-            if event.anonymous_id:
-                device = event.pace = self._device(event)
-                standing = device.of(names_of(event))
-            else:
+            if not event.anonymous_id:
+                key = None
                 standing = self._customers.get(_customer_key(event))
+            else:
+                key = _device_key(event)
+                device = event.pace = self._device(*key)
+                standing = device.of(names_of(event))
             if standing is None or (again and not standing.holds_for(_at(event))):
                 unknown.append(place)
-                if event.anonymous_id:
-                    changing.add(_device_key(event))
-            elif changing and _device_key(event) in changing:
+                if key is not None:
+                    changing.add(key)
+            elif key in changing:
                 # A device that gains a link is another's from that event on: they go in their order.
                 unknown.append(place)
             else:
                 _fill(event, standing)
         return unknown
 
-    def _device(self, event: Event) -> Device:
-        """Return what is remembered of an event's device, which may be nothing yet."""
-        group, key = _device_key(event)
+    def _device(self, group: tuple[int, str], key: str | bytes) -> Device:
+        """Return what is remembered of a device, which may be nothing yet."""
         device = self._devices.get(group, key)
         if device is None:
             device = Device(generation=self._generation)
@@ -144,7 +145,8 @@ class Person:
             _fill(event, standing)
 
     def _remember_device(self, event: Event, standing: Standing, answer: Resolved) -> None:
-        device = self._device(event)
+        device = event.pace
+        assert isinstance(device, Device)
         if answer.device_changed or not answer.lasting:
             device.forget(self._generation)
         if answer.lasting and is_short(event):

@@ -1,12 +1,15 @@
 """stores/geo.py: every record shape, bad files, and files that are replaced under a running process."""
 
 import logging
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stores.geo import NOWHERE, Geo, Place
+from stores.geo import _PUBLIC_IPV4, NOWHERE, Geo, Place
 from tests.unit.stores.mmdb import mmdb, write_mmdb
 
 ADDRESS = "189.203.1.1"
@@ -174,3 +177,30 @@ def test_corruption_inside_is_found_by_the_lookup(tmp_path: Path, caplog: pytest
         assert geo.lookup(ADDRESS) == NOWHERE
         assert geo.lookup(ADDRESS) == NOWHERE
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+
+@given(st.ip_addresses(v=4) | st.integers(0, 255).map(lambda octet: IPv4Address(octet << 24 | 0x00010203)))
+def test_what_is_taken_for_public_at_sight_is(address: IPv4Address) -> None:
+    if _PUBLIC_IPV4.fullmatch(str(address)):
+        assert address.is_global
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "189.203.1",
+        "189.203.1.256",
+        "0189.203.1.1",
+        "189.203.1.01",
+        "189.203.1.1\n",
+        "189.203.1.1.1",
+        "１89.203.1.1",
+    ],
+)
+def test_what_is_no_address_is_not_public_at_sight(text: str) -> None:
+    assert not _PUBLIC_IPV4.fullmatch(text)
+
+
+def test_most_addresses_are_public_at_sight() -> None:
+    assert sum(_PUBLIC_IPV4.fullmatch(f"{octet}.1.2.3") is not None for octet in range(256)) > 200
