@@ -18,7 +18,7 @@ SUM := $(shell cat requirements.lock requirements-dev.lock | cksum | cut -d ' ' 
 INSTALLED := $(VENV)/.penstock-$(SUM)
 INSTALLED_DEV := $(VENV)/.penstock-dev-$(SUM)
 
-.PHONY: help run stack chaos bench bench-quick bench-docs test check fmt docs tools lock clean
+.PHONY: help run stack chaos bench bench-quick run-bench run-bench-quick bench-docs test check fmt docs tools lock clean
 
 help:
 	@echo "make run      the whole system in the foreground  PORT=$(PORT) API_PORT=PORT+1 VAR=$(VAR) WORKERS=1 GATEWAYS=$(GATEWAYS)"
@@ -46,11 +46,20 @@ chaos: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools
 	@exec $(RUN) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-bench: $(INSTALLED_DEV)
+# With the fastest interpreter here, unless one is named: docs/performance.md
+bench bench-quick:
+ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
+	@$(MAKE) --no-print-directory run-$@
+else
+	@fastest=$$($(PYTHON) bench/interpreter.py $(PYTHON)); if [ "$$fastest" = "$(PYTHON)" ]; then venv="$(VENV)"; else venv="$(VENV)-bench"; fi; \
+	$(MAKE) --no-print-directory run-$@ PYTHON="$$fastest" VENV="$$venv"
+endif
+
+run-bench: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools
 	@exec $(RUN) -m bench --var "$(VAR)/bench" --minutes $(MINUTES) $(if $(SECTIONS),--sections $(SECTIONS)) $(if $(SCALE),--scale $(SCALE)) $(if $(SERVER),--server $(SERVER)) $(if $(GROW),--grow $(GROW))
 
-bench-quick: $(INSTALLED_DEV)
+run-bench-quick: $(INSTALLED_DEV)
 	@$(RUN) -m deploy.dev.tools
 	@exec $(RUN) -m bench.quick $(if $(SERVER),--server $(SERVER)) $(if $(RECORD),--record)
 
@@ -85,7 +94,7 @@ lock: $(INSTALLED_DEV)
 	echo "setuptools>=77" | $(COMPILE) --upgrade --group dev -c requirements.lock pyproject.toml - -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) .tools .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-bench .tools .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(INSTALLED): | $(VENV)/bin/python
 	@echo "installing what Penstock needs into $(VENV); once, a minute or two"
