@@ -98,6 +98,7 @@ class Geo:
     def close(self) -> None:
         """Let the file go."""
         self._find = _nowhere
+        self._places.clear()
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -165,9 +166,9 @@ def _nowhere(_ip: str) -> Place:
 
 
 def _find(reader: maxminddb.Reader, ip: str) -> Place:
-    if _PUBLIC_IPV4.fullmatch(ip):
-        return _read(reader.get(ip))
     try:
+        if _PUBLIC_IPV4.fullmatch(ip):
+            return _read(reader.get(ip))
         address = ipaddress.ip_address(ip)
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped

@@ -67,7 +67,7 @@ def _judge_country(pace: Pace, country: str, minute: int, place: int, reasons: R
     if country != pace.usual_country and pace.votes >= USUAL_COUNTRY_VOTES_MIN:
         reasons[place].append("country_device")
     last = pace.last_country
-    if last and country != last and abs(minute - pace.last_minute) <= TRAVEL_MINUTES:
+    if last and country != last and abs(minute - pace.last_minute) < TRAVEL_MINUTES:
         reasons[place].append("two_countries")
 
 

@@ -17,7 +17,7 @@ from stores.lastused import LastUsed, LastUsedBy, short_key
 from workers import metrics
 from workers.consent import BITS
 from workers.persons.cache import NO_FACTS, Device, Standing, is_short, names_of
-from workers.persons.decision import Decision
+from workers.persons.decision import Conflict, Decision
 from workers.persons.names import given, phone_of
 from workers.persons.resolver import Asked, Resolved, Resolver
 from workers.resources import Resources
@@ -25,7 +25,7 @@ from workers.stage import KEEP, Verdict
 
 CUSTOMERS_MAX = 100_000
 DEVICES_MAX = 100_000
-"""About 90 and 50 MB when full; 280 MB at worst, if all identifiers are as long as is remembered."""
+"""About 90 and 50 to 80 MB when full; 280 MB at worst, if all identifiers are as long as is remembered."""
 
 SHARED_DEVICE, PHONE_UNLIKELY, CONFLICT = "shared_device", "phone_unlikely", "identity_conflict"
 """Flags of an event: its device links nobody any more; its phone number is nobody's by its numbering plan;
@@ -58,9 +58,12 @@ class Person:
     async def judge(self, events: Sequence[Event]) -> Sequence[Verdict]:
         """Keep all. Raises Unavailable. All events are of one partition."""
         await self._notice_unlinking()
-        unknown = self._fill_known(events)
+        conflicts: list[Conflict] = []
+        unknown = self._fill_known(events, conflicts)
         if unknown:
-            await self._ask([events[place] for place in unknown])
+            await self._ask([events[place] for place in unknown], conflicts)
+        for conflict in conflicts:
+            metrics.PERSON_CONFLICTS.labels(conflict).inc()
         return [KEEP] * len(events)
 
     def taken_over(self, partition: Partition) -> None:
@@ -85,7 +88,7 @@ class Person:
             self._customers.clear()
             self._generation += 1
 
-    def _fill_known(self, events: Sequence[Event]) -> list[int]:
+    def _fill_known(self, events: Sequence[Event], conflicts: list[Conflict]) -> list[int]:
         """Fill what is remembered, and return the places of those that have to be asked for, in order."""
         again = self._are_again(events)
         unknown: list[int] = []
@@ -109,6 +112,7 @@ class Person:
                 unknown.append(place)
             else:
                 _fill(event, standing)
+                conflicts += standing.conflicts
         return unknown
 
     def _device(self, group: tuple[int, str], key: str | bytes) -> Device:
@@ -128,7 +132,7 @@ class Person:
         self._decided_to[first.kp] = max(before, last.ko)
         return first.ko <= before
 
-    async def _ask(self, events: Sequence[Event]) -> None:
+    async def _ask(self, events: Sequence[Event], conflicts: list[Conflict]) -> None:
         """Find out what is not remembered, remember it, and fill it in."""
         phones = [phone_of(event) for event in events]
         asked = [
@@ -143,6 +147,7 @@ class Person:
             elif answer.lasting and is_short(event):
                 self._customers.put(_customer_key(event), standing)
             _fill(event, standing)
+            conflicts += standing.conflicts
 
     def _remember_device(self, event: Event, standing: Standing, answer: Resolved) -> None:
         device = event.pace
@@ -201,8 +206,6 @@ def _fill(event: Event, standing: Standing) -> None:
     event.phone = standing.phone
     if standing.flags:
         event.flags.extend(flag for flag in standing.flags if flag not in event.flags)
-    for conflict in standing.conflicts:
-        metrics.PERSON_CONFLICTS.labels(conflict).inc()
     if not standing.facts or not event.allowed & _MARKETING:
         event.profile = NO_FACTS
     elif event.profile:

@@ -179,6 +179,13 @@ def test_corruption_inside_is_found_by_the_lookup(tmp_path: Path, caplog: pytest
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 
 
+def test_a_text_that_is_not_utf_8_is_no_place(tmp_path: Path) -> None:
+    path = tmp_path / "geo.mmdb"
+    path.write_bytes(mmdb({NETWORK: {"country_code": "MX"}}).replace(b"MX", b"M\xe9"))
+    with Geo(str(path)) as geo:
+        assert geo.lookup(ADDRESS) == geo.lookup(f"::ffff:{ADDRESS}") == NOWHERE
+
+
 @given(st.ip_addresses(v=4) | st.integers(0, 255).map(lambda octet: IPv4Address(octet << 24 | 0x00010203)))
 def test_what_is_taken_for_public_at_sight_is(address: IPv4Address) -> None:
     if _PUBLIC_IPV4.fullmatch(str(address)):

@@ -185,6 +185,10 @@ SILENT: dict[str, tuple[Reason, list[Event]]] = {
     "a device of which little is known": ("country_device", seen_in(*["MX"] * 8, "FR")),
     "a device that moved": ("country_device", seen_in(*["MX"] * 12, *["FR"] * 13)),
     "a shop's server that moved": ("country_device", seen_in(*["MX"] * 12, "FR", ip_source="connection")),
+    "two countries just over an hour apart": (
+        "two_countries",
+        seen_in("MX", "FR", step_ms=HOUR_MS + 1_000),
+    ),
     "two countries in two hours": ("two_countries", seen_in("MX", "FR", step_ms=2 * HOUR_MS)),
     "one country twice": ("two_countries", seen_in("MX", "MX", step_ms=1_000)),
     "a country and an unknown one": ("two_countries", seen_in("MX", "", step_ms=1_000)),
