@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cli.errors import CommandFailed
-from schemas.settings import Settings
+from schemas.settings import PREFIX, Settings
 from schemas.tenants import Tenant, TenantRef
+from stores.base import StoreMisconfigured
 from stores.registry import SqlRegistry, open_registry
 
 
@@ -21,6 +23,12 @@ def ask(settings: Settings, work: Callable[[SqlRegistry], Awaitable[Iterable[Any
     from console.rendering import encode
 
     settings = of_running(settings)
+    if settings.registry_url == "sqlite:" and not (Path(settings.home) / "registry.db").exists():
+        raise StoreMisconfigured(
+            f"nothing is in {Path(settings.home).absolute()}. Start a system with `make run`, name its "
+            f"directory with {PREFIX}HOME or a registry with {PREFIX}REGISTRY_URL, or make one with "
+            "`penstock migrate`"
+        )
 
     async def run() -> list[Any]:
         async with open_registry(settings) as registry:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from starlette.requests import Request
 
 from console.errors import ApiError
+from console.misfits import misfit
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -33,7 +34,6 @@ def decode(body: bytes, shape: type[Body]) -> Body:
     except (UnicodeDecodeError, RecursionError):
         raise ValueError("it is not JSON in UTF-8, or nested too deep") from None
     except msgspec.ValidationError as error:
-        # msgspec names the type it wants and the place, never the value.
-        raise ValueError(str(error).replace("Object contains unknown field", "there is no member")) from None
+        raise ValueError(misfit(error, shape, word="member")) from None
     except msgspec.DecodeError:
         raise ValueError("it is not JSON") from None

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 
 from console.errors import ApiError
+from console.misfits import misfit
 
 Text = Annotated[str, Meta(min_length=1, max_length=1024)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
@@ -19,6 +20,5 @@ def read(request: Request, shape: type[Parameters]) -> Parameters:
     try:
         return msgspec.convert(dict(request.query_params), shape, strict=False)
     except msgspec.ValidationError as error:
-        # msgspec names the type it wants and the place, never the value.
-        reason = str(error).replace("Object contains unknown field", "There is no parameter")
-        raise ApiError(400, "parameter_invalid", detail=f"{reason.replace(' - at `$.', ': `')}") from None
+        why = misfit(error, shape, word="parameter")
+        raise ApiError(400, "parameter_invalid", detail=f"A query parameter is not usable: {why}.") from None

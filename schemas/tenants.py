@@ -6,6 +6,11 @@ from msgspec import Struct
 
 Scope = Literal["write", "read", "admin"]
 
+Meaning = Literal[
+    "analytics", "identity", "location", "marketing", "personalisation", "third_parties", "device"
+]
+"""What a person may agree to."""
+
 
 class TenantSettings(Struct, frozen=True, omit_defaults=True):
     """What a tenant may set for itself; the defaults are the documented ones.

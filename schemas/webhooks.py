@@ -60,7 +60,9 @@ def check_url(url: str, *, private_allowed: bool) -> None:
     except ValueError:
         raise UrlRefused("its host or port is not usable") from None
     if parts.scheme != "https" and not (private_allowed and parts.scheme == "http"):
-        raise UrlRefused("it must begin with https://")
+        raise UrlRefused(
+            "it must begin with https:// (http:// where PENSTOCK_WEBHOOK_PRIVATE_ADDRESSES is set)"
+        )
     numeric = host is not None and not _is_literal(host) and _NUMERIC.fullmatch(host) is not None
     if not host or numeric or port == 0 or "\\" in url:
         raise UrlRefused("it must name a host, and no port or one from 1 to 65535")

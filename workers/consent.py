@@ -6,13 +6,10 @@ mask once, into `event.allowed`. docs/consent.md has the table of what each miss
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import get_args
 
 from schemas.event import CONSENT_ALL, Event
-
-Meaning = Literal[
-    "analytics", "identity", "location", "marketing", "personalisation", "third_parties", "device"
-]
+from schemas.tenants import Meaning
 
 BITS: dict[Meaning, int] = {
     "analytics": 1,
@@ -53,7 +50,7 @@ def is_whole(event: Event) -> bool:
 def translate(mask: int, consent_bits: Mapping[str, int]) -> int:
     """Return a tenant's mask (0 to 255) in our own bits, without what lacks what it needs.
 
-    `consent_bits` gives a meaning another bit; names it has that are no meanings are passed over.
+    `consent_bits` gives a meaning another bit; it has no names but those of meanings.
     """
     if mask == CONSENT_ALL:
         return CONSENT_ALL

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 KINDS = ("id", "email", "phone", "device")
 
+SLACK_S = 1.0
+"""Between clocks, and between a worker's look at the registry and its next event."""
+
 _SCOPE = click.option("--scope", help="`redo/<store>`, `relo` or `alana`, where several have the value.")
 
 
@@ -49,7 +52,9 @@ def show(settings: Settings, *, tenant: str, kind: str, value: str, scope: str |
             person = await registry.person_of(await _named(registry, found.id, kind, value, scope)) or ""
         record = await registry.person_record(person)
         if not (record.links or record.pairs):
-            raise CommandFailed(f"nothing is known of {kind} {value!r}")
+            raise CommandFailed(
+                f"nothing is known of {kind} {value!r}; `penstock person export` also searches the quarantine"
+            )
         return [
             {
                 "person_id": record.canonical_id,
@@ -90,7 +95,7 @@ def unlink(
             await warehouse.probe()
             if device is None:
                 undone = await registry.unlink_identifier(named)
-                await take_away(warehouse, undone)
+                await take_away(warehouse, undone, followed_s=settings.registry_cache_s + SLACK_S)
                 return [link_entry(undone)]
             used = identifier(found.id, named.scope, "device", device)
             pair, overrides = await registry.unlink_device(used, named)

@@ -203,7 +203,8 @@ async def _find(
             say=_Progress(),
         )
     except Unknown as error:
-        raise CommandFailed(f"{error}; with --scope the quarantine is searched all the same") from None
+        hint = "" if named["scope"] else "; with --scope the quarantine is searched all the same"
+        raise CommandFailed(f"{error}{hint}") from None
     except Ambiguous as error:
         raise CommandFailed(
             f"{kind} {value!r} is known in {', '.join(error.scopes)}: name one with --scope"

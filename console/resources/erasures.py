@@ -113,8 +113,9 @@ class _Erasures:
                 value=named.value,
                 scope=named.scope if reach is None else reach,
             )
-        except Unknown:
-            raise ApiError(404, "person_unknown") from None
+        except Unknown as error:
+            hint = "; name the scope to have the quarantine searched, too" if named.scope is None else ""
+            raise ApiError(404, "person_unknown", detail=f"Not found: {error}{hint}.") from None
         except Ambiguous as error:
             raise ApiError(409, "person_ambiguous", detail=f"Several have this value: {error}.") from None
 

@@ -9,6 +9,7 @@ from schemas.conditions.tree import OPERATORS_OF, Comparison, Kind, Moment, Oper
 
 TEXT_CHARACTERS_MAX = 1000
 COUNT_MAX = 10**9
+_A_TEXT = f"a text of 1 to {TEXT_CHARACTERS_MAX} characters"
 _INT64_MAX = 2**63 - 1
 
 _AT_LEAST_ONCE = Comparison(">=", 1)
@@ -87,12 +88,14 @@ def _scalar(given: object, at: str, kind: Kind) -> Scalar:
     if isinstance(given, bool):
         return given
     ms = date_ms(given) if isinstance(given, str) else None
-    return _text(given, at) if ms is None else Moment(ms)
+    if ms is not None:
+        return Moment(ms)
+    return _text(given, at, f"{_A_TEXT}, a number, true, false, or a date-time with a zone")
 
 
-def _text(given: object, at: str) -> str:
+def _text(given: object, at: str, wanted: str = _A_TEXT) -> str:
     if not isinstance(given, str) or not 1 <= len(given) <= TEXT_CHARACTERS_MAX:
-        raise ConditionsInvalid(at, f"this is a text of 1 to {TEXT_CHARACTERS_MAX} characters")
+        raise ConditionsInvalid(at, f"this is {wanted}")
     return given
 
 

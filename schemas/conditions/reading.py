@@ -158,7 +158,7 @@ def _period(given: object, at: str) -> Period:
     bounds = {name: _moment(moment, f"{at}.{name}") for name, moment in members.items()}
     period = Period(from_ms=bounds.get("from"), to_ms=bounds.get("to"))
     if period.from_ms is not None and period.to_ms is not None and period.from_ms >= period.to_ms:
-        raise ConditionsInvalid(at, "`from` lies before `to`")
+        raise ConditionsInvalid(at, "`from` must lie before `to`; exchange them")
     return period
 
 

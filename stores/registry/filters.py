@@ -82,7 +82,7 @@ class Filters:
             values = {field: getattr(made, field) for field in made.__struct_fields__}
             await connection.execute(insert(filters).values(**values))
 
-        await self._write(run)
+        await self._write_filter(run)
         return made
 
     async def replace_filter(
@@ -117,7 +117,7 @@ class Filters:
             statement = update(filters).where(*_is_that(tenant_id, former.filter_id)).values(**values)
             return (await connection.execute(statement)).rowcount
 
-        if not await self._write(run):
+        if not await self._write_filter(run):
             return None
         return await self.filter(tenant_id, filter_id)
 
@@ -134,7 +134,7 @@ class Filters:
 
         return await self._database.write(run) > 0
 
-    async def _write(self, run: Work[Result]) -> Result:
+    async def _write_filter(self, run: Work[Result]) -> Result:
         try:
             return await self._database.write(run)
         except IntegrityError:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import get_args
 
-from schemas.tenants import Scope, TenantSettings
+from schemas.tenants import Meaning, Scope, TenantSettings
 from stores.registry.errors import EntryRefused
 
 INT64_MAX = 2**63 - 1
@@ -76,6 +76,10 @@ def tenant_settings(settings: TenantSettings) -> TenantSettings:
         raise EntryRefused("Retention is a number of days from 8 on.")
     if not 0 <= settings.consent_default <= 0xFF:
         raise EntryRefused("The default consent is a mask from 0 to 255.")
+    if unknown := sorted(set(settings.consent_bits) - set(get_args(Meaning))):
+        raise EntryRefused(
+            f"{unknown[0]!r} is no meaning of consent: there are {', '.join(get_args(Meaning))}."
+        )
     if any(bit not in (1, 2, 4, 8, 16, 32, 64, 128) for bit in settings.consent_bits.values()):
         raise EntryRefused("A consent bit is one of 1, 2, 4, 8, 16, 32, 64, 128.")
     if settings.shared_device_user_ids_max < 1:

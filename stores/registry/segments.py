@@ -60,7 +60,7 @@ class Segments:
             values = {field: getattr(made, field) for field in made.__struct_fields__}
             await connection.execute(insert(segments).values(**values))
 
-        await self._write(run)
+        await self._write_segment(run)
         return made
 
     async def replace_segment(self, tenant_id: int, segment_id: str, name: str, conditions: str) -> bool:
@@ -71,7 +71,7 @@ class Segments:
             statement = update(segments).where(*_is_that(tenant_id, segment_id)).values(**values)
             return (await connection.execute(statement)).rowcount
 
-        return await self._write(run) > 0
+        return await self._write_segment(run) > 0
 
     async def remove_segment(self, tenant_id: int, segment_id: str) -> bool:
         """Forget a segment; tell whether it was there."""
@@ -82,7 +82,7 @@ class Segments:
 
         return await self._database.write(run) > 0
 
-    async def _write(self, run: Work[Result]) -> Result:
+    async def _write_segment(self, run: Work[Result]) -> Result:
         try:
             return await self._database.write(run)
         except IntegrityError:

@@ -71,7 +71,7 @@ class FilterContract:
         assert not await registry.remove_filter(rival.id, id)
         assert await registry.list_filters(rival.id) == []
         await hooked(registry, rival)
-        with pytest.raises(EntryRefused, match="choose another name"):
+        with pytest.raises(EntryRefused, match="another filter of this name: choose another name"):
             await hooked(registry, shop)
         for nobody in ("' OR 1=1 --", "", "7f0f3c0e-0d0c-4a3e-9b1a-5a5f0c1d2e3f"):
             assert await registry.filter(shop.id, nobody) is None

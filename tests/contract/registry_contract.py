@@ -108,6 +108,7 @@ class TenantContract:
         for bad in (
             TenantSettings(limits={"relo.batch": 0}),
             TenantSettings(consent_bits={"analytics": 3}),
+            TenantSettings(consent_bits={"analitics": 1}),
             TenantSettings(consent_default=256),
             TenantSettings(events_days=0),
             TenantSettings(shared_device_user_ids_max=0),

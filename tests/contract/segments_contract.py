@@ -35,7 +35,7 @@ class SegmentContract:
     ) -> None:
         await registry.add_segment(shop.id, "Buyers", "{}")
         other = await registry.add_segment(shop.id, "Readers", "{}")
-        with pytest.raises(EntryRefused, match="choose another name"):
+        with pytest.raises(EntryRefused, match="another segment of this name: choose another name"):
             await registry.add_segment(shop.id, "Buyers ", "{}")
         with pytest.raises(EntryRefused, match="choose another name"):
             await registry.replace_segment(shop.id, other.segment_id, "Buyers", "{}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cli.commands import person
 from schemas.rows import LANDING
 from stores.base import StoreUnavailable
 from tests.embedded_clickhouse import EmbeddedClickHouse
@@ -223,6 +224,20 @@ async def test_an_unlinked_email_leaves_the_profile(whole: Whole) -> None:
     first, other = await customers(whole)
     assert (first["customer_id"], first["email"]) == ("cust-1", "")
     assert (other["customer_id"], other["email"]) == (str(other["person_id"]), A)
+
+
+async def test_another_email_shows_once_workers_have_followed(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_REGISTRY_CACHE_S", "0.001")
+    monkeypatch.setattr(person, "SLACK_S", 0.0)
+    await send(whole, event({"id": "cust-1", "email": A}))
+    await whole.settle()
+    status, _, _ = await whole.penstock("person", "unlink", "mi-negocio", "email", A)
+    assert status == 0
+    await send(whole, event({"id": "cust-1", "email": B}))
+    await whole.settle()
+    assert (await the_customer(whole))["email"] == B
 
 
 async def test_while_the_warehouse_fails_profiles_wait(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:

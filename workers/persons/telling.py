@@ -8,9 +8,6 @@ from schemas.persons import Link, Override
 from schemas.rows import PERSON_OVERRIDES, override_columns
 from stores.base import Warehouse
 
-FOLLOWED_MS = 60_000
-"""By then every worker has noticed; until then one may put the identifier into the profile again."""
-
 _TAKE_AWAY = """
     INSERT INTO customer_fields (tenant_id, person_id, dialect, source, field, value, rank)
     SELECT %(tenant_id)s, toUUID(%(person_id)s), %(dialect)s, %(source)s, %(field)s, '',
@@ -29,8 +26,12 @@ async def tell_overrides(warehouse: Warehouse, overrides: Sequence[Override]) ->
         )
 
 
-async def take_away(warehouse: Warehouse, undone: Link) -> None:
-    """Take an identifier that was unlinked out of its person's profile. Raises StoreUnavailable."""
+async def take_away(warehouse: Warehouse, undone: Link, *, followed_s: float) -> None:
+    """Take an identifier that was unlinked out of its person's profile. Raises StoreUnavailable.
+
+    `followed_s`: by then every worker has noticed. Until then one may put the identifier into the profile
+    again, so what it holds of this kind from events up to then does not count.
+    """
     dialect, _, source = undone.identifier.scope.partition("/")
     params = {
         "tenant_id": undone.identifier.tenant_id,
@@ -38,6 +39,6 @@ async def take_away(warehouse: Warehouse, undone: Link) -> None:
         "dialect": dialect,
         "source": source,
         "field": undone.identifier.kind,
-        "at_ms": time.time_ns() // 1_000_000 + FOLLOWED_MS,
+        "at_ms": time.time_ns() // 1_000_000 + int(followed_s * 1000),
     }
     await warehouse.execute(_TAKE_AWAY, params)

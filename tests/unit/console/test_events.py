@@ -1,6 +1,7 @@
 """Reading events: only one's own, only what was asked for, at most so many."""
 
 import json
+from uuid import uuid4
 
 import pytest
 
@@ -66,5 +67,19 @@ async def test_values_arrive_whole(api: Api) -> None:
 async def test_a_parameter_that_cannot_be_used_is_named(api: Api, parameter: str, value: str) -> None:
     answer = await api.get(EVENTS, "one-read", **{parameter: value})
     assert (answer.status_code, answer.json()["code"]) == (400, "parameter_invalid")
-    assert parameter in answer.json()["message"]
+    assert f"`{parameter}`" in answer.json()["message"]
     assert len(value) < 3 or value not in answer.json()["message"]
+
+
+async def test_a_parameter_that_there_is_not_is_told_which_there_are(api: Api) -> None:
+    answer = await api.get(EVENTS, "one-read", evnt="x")
+    message = answer.json()["message"]
+    assert "no parameter `evnt`" in message
+    assert "`event_id`" in message
+
+
+async def test_a_word_that_does_not_fit_is_told_which_do_and_is_not_repeated(api: Api) -> None:
+    answer = await api.get(f"/penstock/v1/filters/{uuid4()}/deliveries", "one-read", state="s3cret")
+    message = answer.json()["message"]
+    assert "`delivered`" in message
+    assert "s3cret" not in message

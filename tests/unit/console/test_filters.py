@@ -166,7 +166,7 @@ async def test_deliveries_and_their_replay(api: Api) -> None:
     for wrong in ("nobody", "", 7):
         refused = await ask(api, "POST", replay, {"id": wrong})
         assert (refused.status_code, refused.json()["code"]) == (400, "body_invalid")
-        assert "$.id" in refused.json()["message"]
+        assert "`id`" in refused.json()["message"]
     nobody = "00000000-0000-4000-8000-000000000000"
     assert (await ask(api, "POST", replay, {"id": nobody})).json() == {"replayed": 0}
     assert (await ask(api, "POST", replay, {"id": MATCH})).json() == {"replayed": 1}

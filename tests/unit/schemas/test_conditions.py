@@ -144,7 +144,7 @@ def of_profile(field: object, operator: object, **value: object) -> dict[str, An
         ({"event": "e", "period": {"last_days": 1, "to": NOON}}, "conditions.period", "either"),
         ({"event": "e", "period": {"from": "yesterday"}}, "conditions.period.from", "2026-04-02T12:00:00Z"),
         ({"event": "e", "period": {"from": "2026-04-02"}}, "conditions.period.from", "with a zone"),
-        ({"event": "e", "period": {"from": NOON, "to": NOON}}, "conditions.period", "`from` lies before"),
+        ({"event": "e", "period": {"from": NOON, "to": NOON}}, "conditions.period", "`from` must lie before"),
         ({"event": "e", "period": {"since": NOON}}, "conditions.period", "`last_days`, `from`, `to`"),
         (of_property("like", value="x"), "conditions.where.operator", "one of is, is_not, contains, exists"),
         (of_property(["is"], value="x"), "conditions.where.operator", "one of is"),

@@ -15,9 +15,9 @@ from dialects.alana import wire as alana
 from dialects.relo import wire as relo
 from schemas.event import Event
 from schemas.rows import EVENT_PARTS
-from schemas.tenants import TenantSettings
+from schemas.tenants import Meaning, TenantSettings
 from tests.unit.workers.judged import event, purchase
-from workers.consent import BITS, NEEDS, WHOLE, Meaning, allows, is_whole, translate
+from workers.consent import BITS, NEEDS, WHOLE, allows, is_whole, translate
 from workers.resources import Resources
 from workers.stage import KEEP, Drop, Verdict
 from workers.stages.consent import Consent, Withhold, network, withhold, without_query
