@@ -20,7 +20,7 @@ LOOK_S = 0.5
 BROKEN_P99_S = 10.0
 KEPT_UP_MIN = 0.98
 HELD_P99_S = 5.0
-"""The highest load whose rows were no later is offered once more, for longer."""
+"""Loads whose rows were no later are offered once more, for longer."""
 
 COLUMNS = {
     "offered_s": "offered events/s",
@@ -67,15 +67,17 @@ class System:
 
 
 def offer_more(use: Use, shape: str, system: System, seconds: float, held_s: float = 0.0) -> list[Step]:
-    """Raise the offer step by step until it breaks, then hold the most that was fresh; return all steps."""
+    """Raise the offer step by step until it breaks, then hold the most that keeps up; return all steps."""
     steps: list[Step] = []
     for offered in OFFERED:
         steps.append(_say(use, shape, offer(use, system, offered, seconds)))
         if broken(steps[-1]):
             break
     fresh = [step["offered_s"] for step in steps if not broken(step) and step["fresh_p99_s"] < HELD_P99_S]
-    if fresh and held_s:
-        steps.append(_say(use, shape, offer(use, system, int(max(fresh)), held_s)))
+    for held in sorted(fresh, reverse=True) if held_s else ():
+        steps.append(_say(use, shape, offer(use, system, int(held), held_s)))
+        if not broken(steps[-1]):
+            break
     return steps
 
 
@@ -154,7 +156,8 @@ def section(by_shape: dict[str, list[Step]], seconds: float) -> Section:
         notes=[
             f"Requests of {REQUEST_EVENTS} events fall due at a fixed rate for {seconds:g} s a step, whether "
             "or not earlier ones were answered; the wait for a free connection is in a request's latency. "
-            f"The production shape's last line holds the highest load whose p99 was under {HELD_P99_S:g} s.",
+            f"The production shape's last lines hold loads whose p99 was under {HELD_P99_S:g} s, the highest "
+            "first, until one keeps up.",
             "Freshness of a row is `stored_at` (set by ClickHouse in the insert that makes it queryable) "
             "less `received_at` (set by the gateway), over all rows of the step. `cores` is all CPU that "
             "gateways and workers took for the step's events, by the seconds in which these came.",
