@@ -51,7 +51,7 @@ bench bench-quick:
 ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
 	@$(MAKE) --no-print-directory run-$@
 else
-	@fastest=$$($(PYTHON) bench/interpreter.py $(PYTHON)); if [ "$$fastest" = "$(PYTHON)" ]; then venv="$(VENV)"; else venv="$(VENV)-bench"; fi; \
+	@fastest=$$($(PYTHON) bench/interpreter.py $(PYTHON)) || fastest="$(PYTHON)"; if [ "$$fastest" = "$(PYTHON)" ]; then venv="$(VENV)"; else venv="$(VENV)-bench"; fi; \
 	$(MAKE) --no-print-directory run-$@ PYTHON="$$fastest" VENV="$$venv"
 endif
 
