@@ -38,11 +38,6 @@ class LastUsed(Generic[K, V]):
             self._old, self._young = self._young, {}
         self._young[key] = value
 
-    def drop(self, key: K) -> None:
-        """Forget one entry."""
-        self._young.pop(key, None)
-        self._old.pop(key, None)
-
     def clear(self) -> None:
         """Forget all."""
         self._young.clear()
@@ -84,16 +79,6 @@ class LastUsedBy(Generic[G, K, V]):
         known = len(entries)
         entries[key] = value
         self._young_entries += len(entries) - known
-
-    def drop(self, group: G, key: K) -> None:
-        """Forget one entry."""
-        if self._young.get(group, {}).pop(key, None) is not None:
-            self._young_entries -= 1
-        self._old.get(group, {}).pop(key, None)
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._young, self._old, self._young_entries = {}, {}, 0
 
 
 KEY_CHARACTERS_MAX = 128

@@ -63,9 +63,8 @@ def _one(use: Use, events: int, *, partitions: int = 8, tenants: int = 1, stored
         Group(home / "log") as group,
     ):
         side = start_ours(ground, group, server=use.server, processes=use.processes)
-        side = replace(
-            side, load=(*side.load, "-bodies", str(max(BODIES_MIN, tenants // CONNECTIONS[SIZE] + 1)))
-        )
+        bodies = max(BODIES_MIN, tenants // CONNECTIONS[SIZE] + 1)  # each is of one tenant
+        side = replace(side, load=(*side.load, "-bodies", str(bodies)))
         warehouse = Warehouse.start(ground, group)
         fill(use, side, SIZE * max(WARM_REQUESTS, tenants))
         gateway = measure(ground, use.load, side, SIZE, use.scaled(8.0, 2.0))
