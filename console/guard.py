@@ -44,7 +44,8 @@ class Guard:
         if scheme.lower() != "bearer" or not secret.strip():
             raise ApiError(401, "token_missing", headers={"WWW-Authenticate": "Bearer"})
         # Raises StoreUnavailable while the registry is down: 503, and no bad attempt.
-        token = await self._registry.token(hashlib.sha256(secret.strip().encode()).digest())
+        hashed = hashlib.sha256(secret.strip().encode()).digest()
+        token = (await self._registry.find_tokens([hashed])).get(hashed)
         if token is None or not _valid(token):
             raise await self._bad_attempt(request)
         return token

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from itertools import islice
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -15,26 +16,41 @@ V = TypeVar("V")
 OLD_S = 30.0
 """An answer as old as this is asked for again before it is used, unless nobody answers."""
 
+IN_USE_S = 300.0
+"""What was used within so long is renewed with the others, so that it is at hand when it is used again."""
+
 LOOKUP_S = 1.0
 """The registry has so long to answer; a producer is waiting."""
 
 RETRY_S = 1.0
 """After a failure nobody asks for so long: known answers are given at once, unknown ones refused at once."""
 
+KEYS_MAX = 256
+"""Asked for in one statement; one is under way at a time, and what is asked for meanwhile shares the next."""
+
 log = logging.getLogger("penstock.gateway")
 
 
+class _Entry(Generic[V]):
+    __slots__ = ("read_at", "used_at", "value")
+
+    def __init__(self, value: V, read_at: float, used_at: float) -> None:
+        self.value = value
+        self.read_at = read_at
+        self.used_at = used_at
+
+
 class Cache(Generic[K, V]):
-    """Remembers what `load` returned, and that it returned None.
+    """Remembers what `load` returned, and what it left out.
 
     The two are bounded apart, so that guesses can't push out what is known. An answer is used for
-    `fresh_s`, then once more while it is renewed; a known one is given for as long as the registry is down.
+    `fresh_s`, then on while it is renewed; a known one is given for as long as the registry is down.
     """
 
     def __init__(
         self,
         name: str,
-        load: Callable[[K], Awaitable[V | None]],
+        load: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
         *,
         fresh_s: float,
         known_max: int,
@@ -44,11 +60,13 @@ class Cache(Generic[K, V]):
         self._name = name
         self._load = load
         self._fresh_s = min(fresh_s, OLD_S)
-        self._known: dict[K, tuple[V, float]] = {}
+        self._known: dict[K, _Entry[V]] = {}
         self._unknown: dict[K, float] = {}
         self._known_max = known_max
         self._unknown_max = unknown_max
-        self._loading: dict[K, asyncio.Task[V | None]] = {}
+        self._asked: dict[K, asyncio.Future[V | None]] = {}
+        self._lapsed: list[K] = []
+        self._reading: asyncio.Task[None] | None = None
         self._down_until = 0.0
         self._metrics = metrics
 
@@ -59,61 +77,90 @@ class Cache(Generic[K, V]):
         if entry is None:
             since = self._unknown.get(key)
             return None if since is not None and now - since < self._fresh_s else await self._ask(key, now)
-        value, read_at = entry
-        if now - read_at < self._fresh_s:
-            return value
-        if now - read_at < OLD_S or now < self._down_until:
-            self._renew(key, now)
-            return value
+        entry.used_at = now
+        if now - entry.read_at < self._fresh_s:
+            return entry.value
+        if now - entry.read_at < OLD_S or now < self._down_until:
+            self._renew(now)
+            return entry.value
         try:
             return await self._ask(key, now)
         except StoreUnavailable:
-            return value
+            return entry.value
 
     async def _ask(self, key: K, now: float) -> V | None:
         """Wait for the registry, together with everyone who wants to know the same."""
         if now < self._down_until:
-            raise StoreUnavailable(f"{self._name}: the registry did not answer")
-        task = self._loading.get(key) or self._start(key)
-        return await asyncio.shield(task)
+            raise self._unavailable()
+        answer = self._asked.get(key)
+        if answer is None:
+            answer = self._asked[key] = asyncio.get_running_loop().create_future()
+            self._read_on()
+        return await asyncio.shield(answer)
 
-    def _renew(self, key: K, now: float) -> None:
-        if now >= self._down_until and key not in self._loading:
-            self._start(key)
+    def _renew(self, now: float) -> None:
+        """Have all that is in use read anew where half its time is over: so this comes up seldom."""
+        if self._lapsed or now < self._down_until:
+            return
+        before, since = now - self._fresh_s / 2, now - IN_USE_S
+        self._lapsed = [
+            key for key, entry in self._known.items() if entry.read_at <= before and entry.used_at >= since
+        ]
+        self._read_on()
 
-    def _start(self, key: K) -> "asyncio.Task[V | None]":
-        task = asyncio.create_task(self._read(key))
-        self._loading[key] = task
-        task.add_done_callback(lambda done: self._loaded(key, done))
-        return task
+    def _read_on(self) -> None:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read_all())
 
-    def _loaded(self, key: K, task: "asyncio.Task[V | None]") -> None:
-        del self._loading[key]
-        if not task.cancelled():
-            task.exception()  # whoever waits for it gets it; nobody may be waiting
+    async def _read_all(self) -> None:
+        """Read what is asked for, then what lapsed, statement by statement, until nothing is left."""
+        failure: Exception = self._unavailable()
+        try:
+            while self._asked or self._lapsed:
+                asked = list(islice(self._asked, KEYS_MAX))
+                room = KEYS_MAX - len(asked)
+                lapsed, self._lapsed = self._lapsed[:room], self._lapsed[room:]
+                await self._read(list(dict.fromkeys(asked + lapsed)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those who wait
+            failure = error
+        finally:
+            self._reading = None
+            unanswered, self._asked, self._lapsed = self._asked, {}, []
+            for answer in unanswered.values():
+                answer.set_exception(failure)
+                answer.exception()  # seen: nobody may be waiting any more
 
-    async def _read(self, key: K) -> V | None:
+    async def _read(self, keys: Sequence[K]) -> None:
+        began = monotonic()
         try:
             async with asyncio.timeout(LOOKUP_S):
-                value = await self._load(key)
+                found = await self._load(keys)
         except (StoreUnavailable, TimeoutError):
             self._metrics.lookups.labels(self._name, "unavailable").inc()
             if monotonic() >= self._down_until:
                 log.warning("the registry does not answer: %s are served from memory", self._name)
             self._down_until = monotonic() + RETRY_S
-            raise StoreUnavailable(f"{self._name}: the registry did not answer") from None
-        self._metrics.lookups.labels(self._name, "unknown" if value is None else "known").inc()
-        self._remember(key, value)
-        return value
+            raise self._unavailable() from None
+        self._metrics.lookups.labels(self._name, "known").inc(len(found))
+        self._metrics.lookups.labels(self._name, "unknown").inc(len(keys) - len(found))
+        for key in keys:
+            value = found.get(key)
+            self._remember(key, value, began)
+            answer = self._asked.pop(key, None)
+            if answer is not None:
+                answer.set_result(value)
 
-    def _remember(self, key: K, value: V | None) -> None:
-        self._known.pop(key, None)
+    def _unavailable(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{self._name}: the registry did not answer")
+
+    def _remember(self, key: K, value: V | None, read_at: float) -> None:
+        before = self._known.pop(key, None)
         self._unknown.pop(key, None)
         if value is None:
-            self._unknown[key] = monotonic()
+            self._unknown[key] = read_at
             _bound(self._unknown, self._unknown_max)
         else:
-            self._known[key] = (value, monotonic())
+            self._known[key] = _Entry(value, read_at, before.used_at if before else read_at)
             _bound(self._known, self._known_max)
 
 

@@ -17,17 +17,13 @@ class Directory:
     def __init__(self, registry: Registry, *, fresh_s: float, metrics: Metrics) -> None:
         bounds = {"known_max": KNOWN_MAX, "unknown_max": UNKNOWN_MAX}
         self._tokens: Cache[bytes, Token] = Cache(
-            "tokens", registry.token, fresh_s=fresh_s, metrics=metrics, **bounds
+            "tokens", registry.find_tokens, fresh_s=fresh_s, metrics=metrics, **bounds
         )
         self._tenants: Cache[TenantRef, Tenant] = Cache(
-            "tenants", registry.tenant, fresh_s=fresh_s, metrics=metrics, **bounds
+            "tenants", registry.find_tenants, fresh_s=fresh_s, metrics=metrics, **bounds
         )
-
-        async def product(key: tuple[int, int]) -> Literal[True] | None:
-            return True if await registry.has_product(*key) else None
-
         self._products: Cache[tuple[int, int], Literal[True]] = Cache(
-            "products", product, fresh_s=fresh_s, metrics=metrics, **bounds
+            "products", registry.find_products, fresh_s=fresh_s, metrics=metrics, **bounds
         )
 
     async def token(self, secret_sha256: bytes) -> Token | None:

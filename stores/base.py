@@ -1,7 +1,7 @@
 """What the stores promise, whichever engine is behind them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -62,16 +62,21 @@ class Warehouse(Protocol):
 
 
 class Registry(Protocol):
-    """Tenants, tokens and products. Every call raises StoreUnavailable while the database is down."""
+    """Tenants, tokens and products, some in one call: what is not found is left out.
 
-    async def token(self, secret_sha256: bytes) -> Token | None:
-        """Look a credential up by the hash of its secret; revoked and expired ones are returned as such."""
+    Every call raises StoreUnavailable while the database is down.
+    """
 
-    async def tenant(self, ref: TenantRef) -> Tenant | None:
-        """Look a tenant up, active or not."""
+    async def find_tokens(self, secrets_sha256: Sequence[bytes]) -> Mapping[bytes, Token]:
+        """Look credentials up by the hash of their secret; revoked and expired ones are found as such."""
 
-    async def has_product(self, tenant_id: int, product_id: int) -> bool:
-        """Tell whether the product is one of the tenant's own."""
+    async def find_tenants(self, refs: Sequence[TenantRef]) -> Mapping[TenantRef, Tenant]:
+        """Look tenants up, active or not."""
+
+    async def find_products(
+        self, pairs: Sequence[tuple[int, int]]
+    ) -> Mapping[tuple[int, int], Literal[True]]:
+        """Tell which pairs (tenant id, product id) name a product of that tenant."""
 
     async def probe(self) -> None:
         """Return if the database answers, else raise StoreUnavailable."""

@@ -55,8 +55,7 @@ async def seed_demo(registry: SqlRegistry) -> None:
 async def has_demo(registry: Registry) -> bool:
     """Tell whether a demo credential would be accepted now. Raises StoreUnavailable."""
     now = now_ms()
-    for secret in SECRETS:
-        token = await registry.token(secret_sha256(secret))
-        if token and not token.revoked and (token.expires_at is None or token.expires_at > now):
-            return True
-    return False
+    found = await registry.find_tokens([secret_sha256(secret) for secret in SECRETS])
+    return any(
+        not token.revoked and (token.expires_at is None or token.expires_at > now) for token in found.values()
+    )

@@ -1,9 +1,10 @@
 """Products: which ids are a tenant's own, so that a public event cannot name another's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
-from sqlalchemy import bindparam, delete, literal, select
+from sqlalchemy import bindparam, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from stores.registry import rules
@@ -13,8 +14,8 @@ from stores.registry.tables import products
 from stores.registry.tenants import now_ms, require_tenant
 from stores.registry.upsert import insert_new
 
-_HAS = select(literal(1)).where(
-    products.c.tenant_id == bindparam("tenant_id"), products.c.product_id == bindparam("product_id")
+_PAIRS = select(products.c.tenant_id, products.c.product_id).where(
+    tuple_(products.c.tenant_id, products.c.product_id).in_(bindparam("keys", expanding=True))
 )
 _OF_TENANT = (
     select(products.c.product_id, products.c.name)
@@ -36,12 +37,17 @@ class Products:
 
     _database: Database
 
+    async def find_products(
+        self, pairs: Sequence[tuple[int, int]]
+    ) -> Mapping[tuple[int, int], Literal[True]]:
+        """Tell which pairs (tenant id, product id) are there. Raises StoreUnavailable."""
+        possible = [pair for pair in pairs if all(map(_is_int64, pair))]
+        rows = await self._database.lookup_all(_PAIRS, possible)
+        return {(row.tenant_id, row.product_id): True for row in rows}
+
     async def has_product(self, tenant_id: int, product_id: int) -> bool:
-        """Tell whether the product is one of the tenant's own. Raises StoreUnavailable."""
-        if not (_is_int64(tenant_id) and _is_int64(product_id)):
-            return False
-        params = {"tenant_id": tenant_id, "product_id": product_id}
-        return bool(await self._database.lookup(_HAS, params))
+        """Tell whether the product is one of the tenant's own, as `find_products`."""
+        return bool(await self.find_products([(tenant_id, product_id)]))
 
     async def list_products(self, tenant_id: int) -> Sequence[Product]:
         """Return the tenant's products, by id."""

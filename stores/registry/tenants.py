@@ -1,7 +1,7 @@
 """Tenants: looked up for every public event, and managed by the operator."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,9 +24,11 @@ COLUMNS = (
     tenants.c.settings,
 )
 _ALL = select(*COLUMNS).order_by(tenants.c.id)
-_BY_ID = select(*COLUMNS).where(tenants.c.id == bindparam("value"))
-_BY_UUID = select(*COLUMNS).where(tenants.c.uuid == bindparam("value"))
-_BY_SLUG = select(*COLUMNS).where(tenants.c.slug == bindparam("value"))
+_BY_ID = select(*COLUMNS).where(tenants.c.id == bindparam("id"))
+_BY = {
+    name: select(*COLUMNS).where(tenants.c[name].in_(bindparam("keys", expanding=True)))
+    for name in ("id", "uuid", "slug")
+}
 
 _settings = msgspec.json.Decoder(TenantSettings)
 
@@ -52,7 +54,7 @@ async def require_tenant(connection: AsyncConnection, tenant_id: int) -> Tenant:
     """Return the tenant. Raises EntryRefused where there is none."""
     row = None
     if 1 <= tenant_id <= rules.INT64_MAX:
-        row = (await connection.execute(_BY_ID, {"value": tenant_id})).first()
+        row = (await connection.execute(_BY_ID, {"id": tenant_id})).first()
     if row is None:
         raise EntryRefused(f"There is no tenant with the id {tenant_id}.")
     return tenant_of(row)
@@ -63,17 +65,23 @@ class Tenants:
 
     _database: Database
 
+    async def find_tenants(self, refs: Sequence[TenantRef]) -> Mapping[TenantRef, Tenant]:
+        """Look tenants up, active or not. Raises StoreUnavailable."""
+        asked: dict[str, dict[int | str, list[TenantRef]]] = {}
+        for ref in refs:
+            if (name := _name(ref)) is not None:
+                column, value = name
+                asked.setdefault(column, {}).setdefault(value, []).append(ref)
+        found: dict[TenantRef, Tenant] = {}
+        for column, by_value in asked.items():
+            for row in await self._database.lookup_all(_BY[column], list(by_value)):
+                tenant = tenant_of(row)
+                found.update((ref, tenant) for ref in by_value[getattr(row, column)])
+        return found
+
     async def tenant(self, ref: TenantRef) -> Tenant | None:
-        """Look a tenant up, active or not. Raises StoreUnavailable."""
-        rows: Sequence[AnyRow] = ()
-        number = rules.parse_id(ref.value) if ref.by != "slug" else None
-        if number is not None:
-            rows = await self._database.lookup(_BY_ID, {"value": number})
-        elif ref.by == "any" and (uuid := rules.parse_uuid(ref.value)):
-            rows = await self._database.lookup(_BY_UUID, {"value": uuid})
-        elif ref.by != "id" and rules.is_slug(ref.value):
-            rows = await self._database.lookup(_BY_SLUG, {"value": ref.value})
-        return tenant_of(rows[0]) if rows else None
+        """Look one tenant up, as `find_tenants`."""
+        return (await self.find_tenants([ref])).get(ref)
 
     async def list_tenants(self) -> Sequence[Tenant]:
         """Return every tenant, by id."""
@@ -112,6 +120,16 @@ class Tenants:
             await connection.execute(statement.values(**values, updated_at=now_ms()))
 
         await self._database.write(run)
+
+
+def _name(ref: TenantRef) -> tuple[str, int | str] | None:
+    """Return the column and the value by which the tenant is found, None where there can't be one."""
+    number = rules.parse_id(ref.value) if ref.by != "slug" else None
+    if number is not None:
+        return "id", number
+    if ref.by == "any" and (uuid := rules.parse_uuid(ref.value)):
+        return "uuid", uuid
+    return ("slug", ref.value) if ref.by != "id" and rules.is_slug(ref.value) else None
 
 
 async def _insert(connection: AsyncConnection, tenant: Tenant) -> Tenant:

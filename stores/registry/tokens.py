@@ -29,7 +29,9 @@ _TOKENS = select(
     tokens.c.revoked_at,
     *COLUMNS,
 ).join_from(tokens, tenants)
-_BY_SECRET = _TOKENS.where(tokens.c.secret_sha256 == bindparam("secret_sha256"))
+_BY_SECRET = _TOKENS.add_columns(tokens.c.secret_sha256).where(
+    tokens.c.secret_sha256.in_(bindparam("keys", expanding=True))
+)
 _OF_TENANT = _TOKENS.where(tokens.c.tenant_id == bindparam("tenant_id")).order_by(tokens.c.created_at)
 
 _scopes = msgspec.json.Decoder(frozenset[Scope])
@@ -52,10 +54,14 @@ class Tokens:
 
     _database: Database
 
+    async def find_tokens(self, secrets_sha256: Sequence[bytes]) -> Mapping[bytes, Token]:
+        """Look credentials up; revoked and expired ones are found as such. Raises StoreUnavailable."""
+        rows = await self._database.lookup_all(_BY_SECRET, secrets_sha256)
+        return {row.secret_sha256: _token_of(row) for row in rows}
+
     async def token(self, secret_sha256: bytes) -> Token | None:
-        """Look a credential up; revoked and expired ones are returned as such. Raises StoreUnavailable."""
-        rows = await self._database.lookup(_BY_SECRET, {"secret_sha256": secret_sha256})
-        return _token_of(rows[0]) if rows else None
+        """Look one credential up, as `find_tokens`."""
+        return (await self.find_tokens([secret_sha256])).get(secret_sha256)
 
     async def list_tokens(self, tenant_id: int) -> Sequence[Token]:
         """Return the tenant's tokens, oldest first, revoked ones too."""

@@ -57,6 +57,20 @@ class TenantContract:
         for by in ("id", "slug", "any"):
             assert await registry.tenant(TenantRef(by, value)) is None
 
+    async def test_some_are_found_in_one_call(
+        self, registry: SqlRegistry, shop: Tenant, rival: Tenant
+    ) -> None:
+        refs = [
+            TenantRef("any", str(shop.id)),
+            TenantRef("id", str(shop.id)),
+            TenantRef("any", shop.uuid.upper()),
+            TenantRef("slug", "rival"),
+            TenantRef("slug", "nobody"),
+            *(TenantRef("any", value) for value in NAMELESS),
+        ]
+        assert await registry.find_tenants(refs) == dict(zip(refs, (shop, shop, shop, rival), strict=False))
+        assert await registry.find_tenants([]) == {}
+
     async def test_ids_go_up_from_the_highest(self, registry: SqlRegistry) -> None:
         assert (await registry.add_tenant("first", "First", id=1)).id == 1
         assert (await registry.add_tenant("second", "Second")).id == 2
@@ -133,6 +147,21 @@ class TokenContract:
         assert await registry.token(secret_sha256(secret)) == token
         assert await registry.token(secret_sha256(secret + "x")) is None
         assert await registry.token(b"") is None
+
+    @pytest.mark.parametrize("count", [0, 1, 2, 3, 255, 256, 257, 600])
+    async def test_many_are_found_in_one_call(
+        self, registry: SqlRegistry, shop: Tenant, rival: Tenant, count: int
+    ) -> None:
+        token, secret = await registry.add_token(shop.id, "alana", scopes=["write"])
+        other, other_secret = await registry.add_token(rival.id, "alana", scopes=["write"])
+        hashes = [secret_sha256(f"guess {number}") for number in range(count)]
+        assert await registry.find_tokens(hashes) == {}
+        hashes[count // 2 : count // 2] = [secret_sha256(secret)]
+        hashes.append(secret_sha256(other_secret))
+        assert await registry.find_tokens(hashes) == {
+            secret_sha256(secret): token,
+            secret_sha256(other_secret): other,
+        }
 
     async def test_two_are_valid_while_rotating(self, registry: SqlRegistry, shop: Tenant) -> None:
         old, old_secret = await registry.add_token(shop.id, "alana", scopes=["write"])
@@ -220,6 +249,14 @@ class ProductContract:
             await registry.remove_product(shop.id, 101)
         with pytest.raises(EntryRefused, match="no tenant with the id 99"):
             await registry.add_product(99, 1)
+
+    async def test_pairs_are_found_in_one_call(
+        self, registry: SqlRegistry, shop: Tenant, rival: Tenant
+    ) -> None:
+        await registry.add_product(shop.id, 101)
+        await registry.add_product(rival.id, 102)
+        pairs = [(tenant.id, number) for tenant in (shop, rival) for number in (101, 102, 2**63)]
+        assert set(await registry.find_products(pairs)) == {(shop.id, 101), (rival.id, 102)}
 
     @pytest.mark.parametrize("number", [0, -1, 2**63 - 1, 2**63, -(2**63) - 1, 10**40])
     async def test_any_number_can_be_asked_for(

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.types import Message
 
@@ -65,18 +65,29 @@ class MemoryRegistry:
         self.tokens[secret_sha256(secret)] = added
         return {"authorization": f"Bearer {secret}", **JSON}
 
-    async def token(self, hashed: bytes) -> Token | None:
+    async def find_tokens(self, secrets_sha256: Sequence[bytes]) -> Mapping[bytes, Token]:
         self._ask()
-        return self.tokens.get(hashed)
+        return {hashed: self.tokens[hashed] for hashed in secrets_sha256 if hashed in self.tokens}
 
-    async def tenant(self, ref: TenantRef) -> Tenant | None:
+    async def find_tenants(self, refs: Sequence[TenantRef]) -> Mapping[TenantRef, Tenant]:
         self._ask()
-        by = {"id": ("id",), "slug": ("slug",), "any": ("id", "uuid", "slug")}[ref.by]
-        return next((t for t in self.tenants if ref.value in {str(getattr(t, name)) for name in by}), None)
+        by = {"id": ("id",), "slug": ("slug",), "any": ("id", "uuid", "slug")}
+        return {
+            ref: tenant
+            for ref in refs
+            for tenant in self.tenants
+            if ref.value in {str(getattr(tenant, name)) for name in by[ref.by]}
+        }
 
-    async def has_product(self, tenant_id: int, product_id: int) -> bool:
+    async def find_products(
+        self, pairs: Sequence[tuple[int, int]]
+    ) -> Mapping[tuple[int, int], Literal[True]]:
         self._ask()
-        return tenant_id == TENANT.id and product_id in demo.PRODUCTS
+        return {
+            (tenant_id, number): True
+            for tenant_id, number in pairs
+            if tenant_id == TENANT.id and number in demo.PRODUCTS
+        }
 
     async def probe(self) -> None:
         self._ask()

@@ -1,6 +1,7 @@
 """What is remembered of the registry, for how long, and what happens while it is down."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -25,16 +26,18 @@ class Source:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.calls: list[list[str]] = []
         self.down = False
         self.known = {"a": "A", "b": "B"}
         self.pause_s = 0.0
 
-    async def load(self, key: str) -> str | None:
-        self.asked.append(key)
+    async def load(self, keys: Sequence[str]) -> Mapping[str, str]:
+        self.asked += keys
+        self.calls.append(list(keys))
         await asyncio.sleep(self.pause_s)
         if self.down:
             raise StoreUnavailable("down")
-        return self.known.get(key)
+        return {key: self.known[key] for key in keys if key in self.known}
 
 
 @pytest.fixture
@@ -178,3 +181,78 @@ async def test_the_one_read_longest_ago_is_forgotten(cache: Cache[str, str], sou
     assert source.asked == []
     await cache.get("a")
     assert source.asked == ["a"]
+
+
+@pytest.fixture
+def many(source: Source, clock: Clock) -> Cache[str, str]:
+    source.known = {f"k{number}": f"K{number}" for number in range(600)}
+    return Cache("names", source.load, fresh_s=15, known_max=1_000, unknown_max=2, metrics=Metrics())
+
+
+async def test_what_is_asked_for_at_once_shares_calls(many: Cache[str, str], source: Source) -> None:
+    got = await asyncio.gather(*[many.get(key) for key in (*source.known, "nobody")])
+    assert got == [*source.known.values(), None]
+    assert [len(keys) for keys in source.calls] == [256, 256, 89]
+
+
+async def test_what_comes_during_a_call_shares_the_next(many: Cache[str, str], source: Source) -> None:
+    source.pause_s = 0.01
+    first = asyncio.create_task(many.get("k0"))
+    await settle()
+    later = [asyncio.create_task(many.get(key)) for key in ("k0", "k1", "k2")]
+    assert [await task for task in (first, *later)] == ["K0", "K0", "K1", "K2"]
+    assert source.calls == [["k0"], ["k1", "k2"]]
+
+
+async def test_one_old_answer_has_all_in_use_renewed(
+    many: Cache[str, str], source: Source, clock: Clock
+) -> None:
+    for key in ("k0", "k1", "k2"):
+        await many.get(key)
+        clock.now += 5
+    source.calls.clear()
+    await many.get("k0")  # 15 s old; k1 is 10, k2 is 5
+    await settle()
+    assert source.calls == [["k0", "k1"]]
+    source.known["k1"] = "revoked"
+    clock.now += 8
+    assert await many.get("k1") == "K1"
+    await settle()
+    assert source.calls[1:] == []  # of what was renewed nothing is old
+
+
+async def test_what_nobody_uses_is_not_renewed(many: Cache[str, str], source: Source, clock: Clock) -> None:
+    await many.get("k0")
+    await many.get("k1")
+    for _ in range(30):
+        clock.now += 15
+        await many.get("k0")
+        await settle()
+    source.calls.clear()
+    clock.now += 15
+    await many.get("k0")
+    await settle()
+    assert source.calls == [["k0"]]
+    source.known["k1"] = "changed"
+    assert await many.get("k1") == "changed"
+
+
+async def test_renewing_keeps_nobody_waiting(many: Cache[str, str], source: Source, clock: Clock) -> None:
+    await asyncio.gather(*[many.get(f"k{number}") for number in range(599)])
+    clock.now += 15
+    source.calls.clear()
+    await many.get("k0")
+    assert await many.get("k599") == "K599"
+    assert source.calls[0][0] == "k599"
+    assert len(source.calls[0]) == 256
+
+
+async def test_a_fault_of_the_registry_reaches_everyone_who_asked(many: Cache[str, str]) -> None:
+    async def fail(keys: Sequence[str]) -> Mapping[str, str]:
+        raise ValueError(keys)
+
+    many._load = fail
+    told = await asyncio.gather(many.get("k0"), many.get("k1"), return_exceptions=True)
+    assert [type(error) for error in told] == [ValueError, ValueError]
+    with pytest.raises(ValueError, match="k2"):
+        await many.get("k2")

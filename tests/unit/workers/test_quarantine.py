@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from bus.base import Record
 from bus.memory import MemoryBus, MemoryLog
 from schemas.envelope import VERSION, Rejected, encode
 from schemas.settings import Settings
-from schemas.tenants import TenantRef
+from schemas.tenants import Tenant, TenantRef
 from schemas.topics import DEAD, RAW, REJECTED
 from stores.geo import Geo
 from stores.keys.memory import MemoryKeys
@@ -40,8 +41,8 @@ def rejected(n: int) -> Record:
 class NoTenants:
     """A registry without tenants: all have the defaults."""
 
-    async def tenant(self, ref: TenantRef) -> None:
-        return None
+    async def find_tenants(self, refs: Sequence[TenantRef]) -> Mapping[TenantRef, Tenant]:
+        return {}
 
 
 async def run(system: System) -> None:

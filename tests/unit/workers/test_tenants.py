@@ -1,5 +1,6 @@
 """Settings of tenants in a worker: as the registry has them, soon, and through an outage."""
 
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import cast
 
@@ -29,17 +30,21 @@ class Directory:
     def __init__(self) -> None:
         self.days = {1: 10, 2: 20}
         self.down = False
-        self.asked: list[str] = []
+        self.asked: list[list[str]] = []
 
-    async def tenant(self, ref: TenantRef) -> Tenant | None:
-        self.asked.append(ref.value)
+    async def find_tenants(self, refs: Sequence[TenantRef]) -> Mapping[TenantRef, Tenant]:
+        self.asked.append(sorted(ref.value for ref in refs))
         if self.down:
             raise StoreUnavailable("down")
-        days = self.days.get(int(ref.value))
-        if days is None:
-            return None
-        settings = TenantSettings(events_days=days, quarantine_days=days + 1)
-        return Tenant(int(ref.value), "uuid", "slug", "name", True, settings)
+        return {
+            ref: Tenant(int(ref.value), "uuid", "slug", "name", True, _kept(self.days[int(ref.value)]))
+            for ref in refs
+            if int(ref.value) in self.days
+        }
+
+
+def _kept(days: int) -> TenantSettings:
+    return TenantSettings(events_days=days, quarantine_days=days + 1)
 
 
 @pytest.fixture
@@ -73,17 +78,19 @@ def read(directory: Directory, *, fresh_s: float = 15.0) -> Tenants:
     return Tenants(cast(Registry, directory), fresh_s=fresh_s)
 
 
-async def test_each_tenant_is_asked_for_once(directory: Directory, clock: Clock) -> None:
+async def test_the_tenants_of_a_batch_are_asked_for_together_and_once(
+    directory: Directory, clock: Clock
+) -> None:
     known = read(directory)
     assert await days(known, 1, 2) == [10, 20]
     assert await days(known, 2, 1) == [20, 10]
-    assert sorted(directory.asked) == ["1", "2"]
+    assert directory.asked == [["1", "2"]]
 
 
 async def test_what_the_registry_does_not_know_has_the_defaults(directory: Directory, clock: Clock) -> None:
     known = read(directory)
     assert await days(known, 0, 3, 1) == [400, 400, 10]
-    assert sorted(directory.asked) == ["1", "3"]
+    assert directory.asked == [["1", "3"]]
 
 
 @pytest.mark.parametrize("fresh_s", [15.0, 3_600.0])
@@ -106,7 +113,7 @@ async def test_an_outage_leaves_what_is_known_and_asks_seldom(directory: Directo
         assert await days(known, 1, 2) == [10, 20]
         with pytest.raises(Unavailable, match="tenant 3"):
             await days(known, 3)
-    assert len(directory.asked) == 3
+    assert directory.asked == [["1", "2"], ["1", "2"]]
     directory.down = False
     directory.days[1] = 12
     clock.now_s += RETRY_S
@@ -121,7 +128,17 @@ async def test_the_memory_is_bounded(
     for tenant_id in range(1, 20):
         await days(known, 1, tenant_id)
     assert len(known._known) == 3
-    assert directory.asked.count("1") == 1
+    assert directory.asked == [[str(tenant_id)] for tenant_id in range(1, 20)]
+
+
+async def test_a_batch_of_more_tenants_than_are_remembered(
+    directory: Directory, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tenants, "TENANTS_MAX", 3)
+    known = read(directory)
+    for _ in range(2):
+        assert await days(known, 1, 2, 3, 4, 5) == [10, 20, 400, 400, 400]
+    assert len(known._known) == 3
 
 
 async def test_rows_are_kept_as_long_as_the_tenant_says(directory: Directory) -> None:
