@@ -7,14 +7,17 @@ from dataclasses import replace
 from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Cell, Chart, Section, Table
-from bench.rounds import CONNECTIONS, measure
+from bench.rounds import CONNECTIONS, load_arguments, measure, run_load
 from bench.sections.worker import drain, fill
-from bench.sides import start_ours
+from bench.sides import Side, start_ours
 from bench.use import Use
 from bench.warehouse import Warehouse
 
 SIZE = 100
 BODIES_MIN = 8
+WARM_ROUNDS = 5
+"""Each meets all tokens once, over new connections: so nearly every process comes to know nearly every one."""
+
 WARM_REQUESTS = 1_000
 MERGED_S = 600.0
 COPIES = 50
@@ -66,7 +69,9 @@ def _one(use: Use, events: int, *, partitions: int = 8, tenants: int = 1, stored
         bodies = max(BODIES_MIN, tenants // CONNECTIONS[SIZE] + 1)  # each is of one tenant
         side = replace(side, load=(*side.load, "-bodies", str(bodies)))
         warehouse = Warehouse.start(ground, group)
-        fill(use, side, SIZE * max(WARM_REQUESTS, tenants))
+        fill(use, side, SIZE * WARM_REQUESTS)
+        for _ in range(WARM_ROUNDS if tenants > 1 else 0):
+            meet(use, side, tenants)
         gateway = measure(ground, use.load, side, SIZE, use.scaled(8.0, 2.0))
         drain(warehouse, 1, ground.records())
         if stored:
@@ -84,6 +89,12 @@ def _one(use: Use, events: int, *, partitions: int = 8, tenants: int = 1, stored
         "worker_cpu_s": worker["worker_cpu_s_per_million_events"],
         "clickhouse_cpu_s": worker["clickhouse_cpu_s_per_million_events"],
     }
+
+
+def meet(use: Use, side: Side, tenants: int) -> None:
+    """Have the gateway meet every token, with requests of one event."""
+    more = ("-bodies", str(tenants // CONNECTIONS[1] + 1), "-requests", str(max(tenants, CONNECTIONS[1])))
+    run_load(use.load, load_arguments(side, 1, 3_600, *more))
 
 
 def fill_table(use: Use, warehouse: Warehouse, rows: int) -> None:
