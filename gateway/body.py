@@ -1,7 +1,7 @@
 """Reads a body within its caps: type, encoding, decompressed bytes, pace, and what the process holds."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from gateway.encodings import DECODERS, Decoder, NotDecodable
@@ -53,12 +53,21 @@ class Bodies:
         declared = request.headers.get(b"content-length", b"")
         if encoding == b"identity" and declared.isdigit() and int(declared) > bytes_max:
             raise BODY_TOO_LARGE.refuse(limit=bytes_max)
-        pace = Pace(asyncio.get_running_loop().time())
+        if request.is_whole and encoding == b"identity":
+            return await _take_whole(request, hold, bytes_max, turn)
+        reading = _Reading(request, hold, bytes_max, turn, encoding)
+        now = asyncio.get_running_loop().time
+        pace = Pace(now())
+
+        def came(size: int) -> None:
+            if pace.came(size, now()):
+                limit.reschedule(pace.deadline)
+
         try:
             async with asyncio.timeout_at(0 if self._stopping else pace.deadline) as limit:
                 self._reading.add(limit)
                 try:
-                    return await _Reading(request, hold, bytes_max, turn, encoding).run(pace, limit)
+                    return await reading.run(came)
                 finally:
                     self._reading.discard(limit)
         except TimeoutError:
@@ -120,6 +129,16 @@ class Pace:
         return moved
 
 
+async def _take_whole(request: Request, hold: Hold, bytes_max: int, turn: Turn) -> bytes:
+    """Take a body that has come already, as it is: most are, and need no deadline and no decoder."""
+    body = request.body = await request.read()
+    turn.begin()
+    if len(body) > bytes_max:
+        raise BODY_TOO_LARGE.refuse(limit=bytes_max)
+    hold.grow(len(body))
+    return body
+
+
 class _Reading:
     """One body on its way in."""
 
@@ -134,9 +153,9 @@ class _Reading:
         self._parts: list[bytes] = []
         self._size = 0
 
-    async def run(self, pace: Pace, limit: asyncio.Timeout) -> bytes:
+    async def run(self, came: Callable[[int], None]) -> bytes:
+        """Read to the end; `came` is told the size of what came, while more is to come."""
         decoder = DECODERS[self._encoding]()
-        now = asyncio.get_running_loop().time
         sent = 0
         try:
             while self._request.unread:
@@ -144,8 +163,8 @@ class _Reading:
                 self._turn.begin()
                 if not data:
                     continue
-                if self._request.unread and pace.came(len(data), now()):
-                    limit.reschedule(pace.deadline)
+                if self._request.unread:
+                    came(len(data))
                 sent += len(data)
                 await self._take(decoder, data)
                 if sent > self._bytes_max:  # no encoding makes sense that lengthens

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from dialects import bodies
 from dialects.base import Problem, Reply
 from gateway.errors import AMBIGUOUS_LENGTH, HEADERS_TOO_LARGE, ClientGone, Headers
+from gateway.http1.exchange import WHOLE
 from gateway.metrics import OTHER
 from schemas.requests import request_id
 
@@ -149,6 +150,11 @@ class Request:
         """What stands in the path for parameters; none where the path has none."""
         found: Mapping[str, Any] = self.scope.get("path_params", _NO_PARAMS)
         return found
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the server says that the whole body has come: none of it need be waited for."""
+        return WHOLE in self.scope.get("extensions", _NO_PARAMS)
 
     @property
     def connection(self) -> str:

@@ -1,4 +1,4 @@
-"""Serves the gateway: Hypercorn by default, or granian; the admin port beside it; an orderly end."""
+"""Serves the gateway: Hypercorn by default, or another server; the admin port beside it; an orderly end."""
 
 import asyncio
 import logging
@@ -13,6 +13,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from starlette.applications import Starlette
 
+from gateway.http1.server import Server
 from gateway.logs import mask_everywhere
 from gateway.malformed import protocol
 from gateway.operations import Operations
@@ -38,7 +39,7 @@ async def serve(
     can't be bound.
     """
     operations: Operations = app.state.operations
-    run = _run_granian if settings.server == "granian" else _run_hypercorn
+    run = {"hypercorn": _run_hypercorn, "granian": _run_granian, "builtin": _run_builtin}[settings.server]
     public = sock or bind(settings.host, settings.port, reuse_port=reuse_port)
     admin = bind(settings.admin_host, settings.admin_port)
     mask_everywhere()
@@ -79,15 +80,21 @@ async def _run_hypercorn(app: Starlette, sock: socket.socket, stopped: Callable[
     await hypercorn_serve(app, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
 
 
+async def _run_builtin(app: Starlette, sock: socket.socket, stopped: Callable[[], Awaitable[Any]]) -> None:
+    operations: Operations = app.state.operations
+    server = Server(app, operations.metrics.malformed.inc)
+    await server.serve(sock, stopped, backlog=BACKLOG, grace_s=GRACE_S)
+
+
 async def _run_granian(app: Starlette, sock: socket.socket, stopped: Callable[[], Awaitable[Any]]) -> None:
     """Granian binds for itself, always with SO_REUSEPORT: ours has only found the port, and lets it go."""
     from granian.constants import Interfaces
     from granian.http import HTTP1Settings
-    from granian.server.embed import Server
+    from granian.server import embed
 
     host, port = sock.getsockname()[:2]
     sock.close()
-    server = Server(
+    server = embed.Server(
         app,
         address=host,
         port=port,

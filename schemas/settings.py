@@ -44,7 +44,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_port: Annotated[Port, _about("Port of the api; 0: the gateway's port + 1.")] = 0
     admin_host: Annotated[Host, _about("Address of /metrics, /health, /ready and /live.")] = "127.0.0.1"
     admin_port: Annotated[Port, _about("Port of /metrics of this process; 0: a free one.")] = 0
-    server: Annotated[Literal["hypercorn", "granian"], _about("HTTP server of the gateway.")] = "hypercorn"
+    server: Annotated[
+        Literal["hypercorn", "granian", "builtin"],
+        _about("HTTP server of the gateway; `builtin` speaks HTTP/1.1 only and costs least a request."),
+    ] = "hypercorn"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _about("Least severe level that is logged.")
     ] = "info"

@@ -40,7 +40,7 @@ def test_a_process_offers_every_setting_as_a_flag(name: str) -> None:
         (("dev",), {"PENSTOCK_TRUSTED_PROXIES": "10.0.0.0/8,me"}, "PENSTOCK_TRUSTED_PROXIES is not a list"),
         (("gateway",), {"PENSTOCK_HOST": ""}, "PENSTOCK_HOST is not usable"),
         (("dev",), {"PENSTOCK_PORT": "65535"}, "PENSTOCK_API_PORT is not usable: there is no port 65536"),
-        (("gateway", "--server", "apache"), {}, "it takes hypercorn or granian"),
+        (("gateway", "--server", "apache"), {}, "it takes hypercorn or granian or builtin"),
         (("gateway",), {"PENSTOCK_KAFKA_TLS": "maybe"}, "PENSTOCK_KAFKA_TLS is not usable: it takes 1 or 0"),
         (
             ("migrate",),

@@ -43,8 +43,12 @@ async def served(rig: Rig, sock: socket.socket) -> AsyncIterator["asyncio.Task[N
             await serving
 
 
-async def test_a_stop_signal_ends_it_and_no_event_is_lost() -> None:
-    rig = Rig()
+SERVERS = pytest.mark.parametrize("name", ["hypercorn", "builtin"])
+
+
+@SERVERS
+async def test_a_stop_signal_ends_it_and_no_event_is_lost(name: str) -> None:
+    rig = Rig(server=name)
     sock = bind("127.0.0.1", 0)
     port = sock.getsockname()[1]
     async with served(rig, sock) as serving:
@@ -57,9 +61,12 @@ async def test_a_stop_signal_ends_it_and_no_event_is_lost() -> None:
         ask(port, "GET", "/live")
 
 
-async def test_an_upload_under_way_is_answered_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@SERVERS
+async def test_an_upload_under_way_is_answered_before_the_end(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr(server, "READ_ON_S", 0.1)
-    rig = Rig()
+    rig = Rig(server=name)
     sock = bind("127.0.0.1", 0)
     port = sock.getsockname()[1]
     async with served(rig, sock) as serving:
