@@ -16,7 +16,7 @@ from bench.warehouse import Warehouse
 SIZE = 100
 BODIES_MIN = 8
 WARM_ROUNDS = 5
-"""Each meets all tokens once, over new connections: so nearly every process comes to know nearly every one."""
+"""Each meets all tokens once, over new connections: so nearly every process comes to know every one."""
 
 WARM_REQUESTS = 1_000
 MERGED_S = 600.0

@@ -74,6 +74,10 @@ class SharedLimits:
 
     async def take(self, limits: Sequence[Limit]) -> Permit:
         """Take one permit from every limit, or from none if one refuses."""
+        if len(limits) == 1 and _is_fast(limits[0]):
+            lease = self._leases.get(limits[0].key)
+            if lease is not None and lease.permits:  # what nearly every request of a token finds
+                return lease.spend(self._clock_ns())
         try:
             return await self._take_shared(limits)
         except StoreUnavailable:
