@@ -4,23 +4,13 @@ A minute has a dict of its own, so that a name is the event's own text: hashed o
 One dict over all, keyed by tuples, took over twice the time (docs/decisions/0156).
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
 
 MINUTE_ENTRIES = 4
 """What an empty minute takes, in entries: a backfill may have one for every event."""
 
-
-Of = Literal["ip", "person"]
-
-
-class Minute(NamedTuple):
-    """Whose events, and when: `window` is the number of the minute since 1970."""
-
-    of: Of
-    tenant_id: int
-    window: int
+When = tuple[int, int]
+"""A tenant, and the number of a minute since 1970."""
 
 
 class Minutes:
@@ -28,8 +18,8 @@ class Minutes:
 
     def __init__(self, entries_max: int) -> None:
         self._half = entries_max // 2
-        self._young: dict[Minute, Counter[str]] = {}
-        self._old: dict[Minute, Counter[str]] = {}
+        self._young: dict[When, dict[str, int]] = {}
+        self._old: dict[When, dict[str, int]] = {}
         self._young_entries = 0
 
     def __len__(self) -> int:
@@ -40,17 +30,18 @@ class Minutes:
         if self._young_entries >= self._half:
             self._old, self._young, self._young_entries = self._young, {}, 0
 
-    def count(self, minute: Minute, names: Sequence[str], first_new: int) -> Counter[str]:
-        """Count names from the index `first_new` on, and return what this minute has, these and others."""
-        counts = self._young.get(minute)
+    def count(self, when: When, names: Sequence[str], first_new: int, at_least: float) -> dict[str, int]:
+        """Count names from the index `first_new` on; return those of `names` that were met so often."""
+        counts = self._young.get(when)
         if counts is None:
-            counts = self._young[minute] = Counter()
+            counts = self._young[when] = {}
             self._young_entries += MINUTE_ENTRIES
         known = len(counts)
-        old = self._old.get(minute)
+        old = self._old.get(when)
         if old:
             for name in old.keys() & names:
                 counts[name] = old.pop(name)
-        counts.update(names[first_new:] if first_new else names)
+        for name in names[first_new:] if first_new else names:
+            counts[name] = counts.get(name, 0) + 1
         self._young_entries += len(counts) - known
-        return counts
+        return {name: number for name in names if (number := counts.get(name, 0)) >= at_least}

@@ -7,14 +7,14 @@ shares a counter once it has seen a sixteenth of the limit: one call a batch, an
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import dialects
 from schemas.event import Event
 from stores.base import KeyStore, StoreUnavailable
 from workers import metrics
 from workers.consent import BITS
-from workers.fraud.minutes import Minute, Minutes, Of
+from workers.fraud.minutes import Minutes, When
 from workers.fraud.rules import (
     COUNTERS_KEPT_MS,
     IP_EVENTS_MAX,
@@ -24,13 +24,15 @@ from workers.fraud.rules import (
     Reasons,
 )
 
+Of = Literal["ip", "person"]
+
 _NAME = "%s|%d|%s|%d"
 _EVENTS_MAX: dict[Of, int] = {"ip": IP_EVENTS_MAX, "person": PERSON_EVENTS_MAX}
 _FEWEST = min(_EVENTS_MAX.values())
 _SHARED_FROM = {of: events_max * SHARED_FROM for of, events_max in _EVENTS_MAX.items()}
 
-SEEN_MAX = 100_000
-"""Addresses and persons by minute, of this worker alone; about 15 MB. A batch more, in passing."""
+SEEN_MAX = 50_000
+"""Addresses, and as many persons, by minute, of this worker alone; about 15 MB. A batch more, in passing."""
 
 SERVER_SIDE = frozenset(
     dialect.name
@@ -52,16 +54,24 @@ def addressed(events: Sequence[Event]) -> list[bool]:
     ]
 
 
+class _Minute(NamedTuple):
+    """Whose events, and when: `window` is the number of the minute since 1970."""
+
+    of: Of
+    tenant_id: int
+    window: int
+
+
 class _Busy(NamedTuple):
     """Who does much in a minute, of whom the counter is shared."""
 
-    minute: Minute
+    minute: _Minute
     name: str
     number: int  # in this batch
     unshared: int  # what the key store has not been told yet, also where that is nothing new
 
 
-_Hot = dict[Minute, dict[str, tuple[int, int]]]
+_Hot = dict[_Minute, dict[str, tuple[int, int]]]
 """Names with many events in a minute: how many there before this batch, and in the minute before."""
 
 
@@ -70,7 +80,7 @@ class Velocity:
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
-        self._seen = Minutes(SEEN_MAX)
+        self._seen: dict[Of, Minutes] = {of: Minutes(SEEN_MAX) for of in _EVENTS_MAX}
 
     async def judge(
         self, events: Sequence[Event], addressed: Sequence[bool], first_new: int, reasons: Reasons
@@ -89,22 +99,21 @@ class Velocity:
 
     def _count(self, events: Sequence[Event], addressed: Sequence[bool], first_new: int) -> list[_Busy]:
         """Count here, and return what is to be shared."""
-        self._seen.turn()
         old = _by_minute(events[:first_new], addressed[:first_new])
         new = _by_minute(events[first_new:], addressed[first_new:])
         found: list[_Busy] = []
-        for minute in dict.fromkeys((*old, *new)):
-            counted, fresh = old.get(minute, []), new.get(minute, [])
-            names = [*counted, *fresh]
-            counts = self._seen.count(minute, names, len(counted))
-            shared_from = _SHARED_FROM[minute.of]
-            busy = {name for name in names if counts[name] >= shared_from}
-            if busy:
-                numbers = Counter(name for name in fresh if name in busy)
-                for name in busy:
-                    total, number = counts[name], numbers[name]
-                    is_shared = total - number >= shared_from
-                    found.append(_Busy(minute, name, number, number if is_shared else total))
+        for of, seen in self._seen.items():
+            seen.turn()
+            shared_from, before, now = _SHARED_FROM[of], old[of], new[of]
+            for when in {**before, **now} if before else now:
+                counted, fresh = before.get(when, []), now.get(when, [])
+                busy = seen.count(when, [*counted, *fresh] if counted else fresh, len(counted), shared_from)
+                if busy:
+                    numbers = Counter(name for name in fresh if name in busy)
+                    for name, total in busy.items():
+                        number = numbers[name]
+                        is_shared = total - number >= shared_from
+                        found.append(_Busy(_Minute(of, *when), name, number, number if is_shared else total))
         return found
 
     async def _hot(self, busy: Sequence[_Busy]) -> _Hot:
@@ -121,10 +130,10 @@ class Velocity:
         return hot
 
 
-def _by_minute(events: Sequence[Event], addressed: Sequence[bool]) -> dict[Minute, list[str]]:
-    """Return whose events there are: addresses first, then persons."""
-    addresses: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
-    persons: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+def _by_minute(events: Sequence[Event], addressed: Sequence[bool]) -> dict[Of, dict[When, list[str]]]:
+    """Return whose events there are."""
+    addresses: defaultdict[When, list[str]] = defaultdict(list)
+    persons: defaultdict[When, list[str]] = defaultdict(list)
     for event, has_address in zip(events, addressed, strict=True):
         when = event.tenant_id, event.occurred_at // VELOCITY_WINDOW_MS
         if event.person_id is not None and event.allowed & _IDENTITY:
@@ -133,8 +142,7 @@ def _by_minute(events: Sequence[Event], addressed: Sequence[bool]) -> dict[Minut
             if event.ip_source != "event":
                 when = event.tenant_id, _heard_at(event) // VELOCITY_WINDOW_MS
             addresses[when].append(event.ip)
-    met = {Minute("ip", *when): names for when, names in addresses.items()}
-    return met | {Minute("person", *when): names for when, names in persons.items()}
+    return {"ip": addresses, "person": persons}
 
 
 def _judge(
@@ -156,7 +164,7 @@ def _heard_at(event: Event) -> int:
 
 def _is_too_fast(of: Of, event: Event, name: str, at: int, hot: _Hot, *, is_new: bool) -> bool:
     window, into_ms = divmod(at, VELOCITY_WINDOW_MS)
-    numbers = hot.get(Minute(of, event.tenant_id, window), {})
+    numbers = hot.get(_Minute(of, event.tenant_id, window), {})
     if name not in numbers:
         return False
     number, before = numbers[name]

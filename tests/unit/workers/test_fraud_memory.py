@@ -15,7 +15,7 @@ from stores.keys import MemoryKeys
 from stores.lastused import LastUsed, LastUsedBy
 from tests.unit.workers.judged import event, purchase
 from workers.fraud import purchases, tender, velocity
-from workers.fraud.minutes import MINUTE_ENTRIES, Minute, Minutes
+from workers.fraud.minutes import MINUTE_ENTRIES, Minutes
 from workers.fraud.purchases import Purchases
 from workers.fraud.revenue import BUCKETS_MAX, MEMORY, Usual
 from workers.fraud.rules import REVENUE_FACTOR, REVENUE_PURCHASES_MIN, REVENUE_QUANTILE, Reasons
@@ -127,7 +127,7 @@ async def test_addresses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             event(n, ip=f"203.0.{n}.{m}", ip_source="event", person_id=str(UUID(int=m))) for m in range(20)
         ]
         await counted.judge(events, addressed(events), 0, defaultdict(list))
-        assert 0 < len(counted._seen) <= 100 + 2 * 20
+        assert 0 < sum(map(len, counted._seen.values())) <= 2 * (100 + 20)
 
 
 def test_a_backfill_of_many_minutes_is_bounded() -> None:
@@ -135,7 +135,7 @@ def test_a_backfill_of_many_minutes_is_bounded() -> None:
     seen = Minutes(1_000)
     for n in range(5_000):
         seen.turn()
-        seen.count(Minute("ip", 1, n), ["203.0.113.9"], 0)
+        seen.count((1, n), ["203.0.113.9"], 0, 1)
     assert len(seen._young) + len(seen._old) <= 1_000 / MINUTE_ENTRIES
 
 
@@ -148,10 +148,17 @@ def test_who_is_met_again_and_again_is_counted_on(batches: list[tuple[int, list[
         names = [*map(str, met), "always"]
         exact.update((window, name) for name in names)
         exact[1 - window, "always"] += 1
-        counts = seen.count(Minute("ip", 1, window), names, 0)
-        others = seen.count(Minute("ip", 1, 1 - window), ["always"], 0)
+        counts = seen.count((1, window), names, 0, 1)
+        others = seen.count((1, 1 - window), ["always"], 0, 1)
         assert (counts["always"], others["always"]) == (exact[window, "always"], exact[1 - window, "always"])
         assert all(0 < counts[name] <= exact[window, name] for name in names)
+
+
+def test_only_who_does_much_is_told() -> None:
+    seen = Minutes(1_000)
+    assert seen.count((1, 1), ["a", "b", "a"], 0, 2) == {"a": 2}
+    assert seen.count((2, 1), ["a"], 0, 2) == {}  # of another tenant
+    assert seen.count((1, 1), ["a", "b"], 1, 2) == {"a": 2, "b": 2}  # the first was counted before
 
 
 def test_the_table_of_currencies_names_what_exists() -> None:
