@@ -59,9 +59,14 @@ class Person:
         """Keep all. Raises Unavailable. All events are of one partition."""
         await self._notice_unlinking()
         conflicts: list[Conflict] = []
-        unknown = self._fill_known(events, conflicts)
+        again = self._are_again(events)
+        unknown = self._fill_known(events, conflicts, again=again)
         if unknown:
-            await self._ask([events[place] for place in unknown], conflicts)
+            firsts, others = _part(unknown)
+            await self._ask(firsts, conflicts)
+            left = [event for event in others if not self._fill_decided(event, conflicts, again=again)]
+            if left:
+                await self._ask(left, conflicts)
         for conflict in conflicts:
             metrics.PERSON_CONFLICTS.labels(conflict).inc()
         return [KEEP] * len(events)
@@ -88,12 +93,11 @@ class Person:
             self._customers.clear()
             self._generation += 1
 
-    def _fill_known(self, events: Sequence[Event], conflicts: list[Conflict]) -> list[int]:
-        """Fill what is remembered, and return the places of those that have to be asked for, in order."""
-        again = self._are_again(events)
-        unknown: list[int] = []
+    def _fill_known(self, events: Sequence[Event], conflicts: list[Conflict], *, again: bool) -> list[Event]:
+        """Fill what is remembered, and return those that have to be asked for, in order."""
+        unknown: list[Event] = []
         changing: set[DeviceKey | None] = set()
-        for place, event in enumerate(events):
+        for event in events:
             if not _names_somebody(event):
                 continue
             if not event.anonymous_id:
@@ -104,16 +108,29 @@ class Person:
                 device = event.pace = self._device(*key)
                 standing = device.of(names_of(event))
             if standing is None or (again and not standing.holds_for(_at(event))):
-                unknown.append(place)
+                unknown.append(event)
                 if key is not None:
                     changing.add(key)
             elif key in changing:
                 # A device that gains a link is another's from that event on: they go in their order.
-                unknown.append(place)
+                unknown.append(event)
             else:
                 _fill(event, standing)
                 conflicts += standing.conflicts
         return unknown
+
+    def _fill_decided(self, event: Event, conflicts: list[Conflict], *, again: bool) -> bool:
+        """Fill what was decided of an event before this one, if that is remembered and holds for it."""
+        if not event.anonymous_id:
+            standing = self._customers.get(_customer_key(event))
+        else:
+            assert isinstance(event.pace, Device)
+            standing = event.pace.of(names_of(event))
+        if standing is None or (again and not standing.holds_for(_at(event))):
+            return False
+        _fill(event, standing)
+        conflicts += standing.conflicts
+        return True
 
     def _device(self, group: tuple[int, str], key: str | bytes) -> Device:
         """Return what is remembered of a device, which may be nothing yet."""
@@ -156,6 +173,22 @@ class Person:
             device.forget(self._generation)
         if answer.lasting and is_short(event):
             device.put(names_of(event), standing)
+
+
+def _part(events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
+    """Part those of whom the others only say again who they are: most events of a new device do.
+
+    What is decided of the first is then known. Where it is not, because an event in between has linked the
+    device, the others are asked for in their turn: each is decided by what was there when it came.
+    """
+    firsts: list[Event] = []
+    others: list[Event] = []
+    met: set[object] = set()
+    for event in events:
+        who = (id(event.pace), names_of(event)) if event.anonymous_id else _customer_key(event)
+        (others if who in met else firsts).append(event)
+        met.add(who)
+    return firsts, others
 
 
 def _names_somebody(event: Event) -> bool:
