@@ -41,7 +41,13 @@ class Minutes:
         if old:
             for name in old.keys() & names:
                 counts[name] = old.pop(name)
-        for name in names[first_new:] if first_new else names:
-            counts[name] = counts.get(name, 0) + 1
+        busy: dict[str, int] = {}
+        if first_new:
+            busy = {name: counts[name] for name in names[:first_new] if counts.get(name, 0) >= at_least}
+            names = names[first_new:]
+        for name in names:
+            counts[name] = number = counts.get(name, 0) + 1
+            if number >= at_least:
+                busy[name] = number
         self._young_entries += len(counts) - known
-        return {name: number for name in names if (number := counts.get(name, 0)) >= at_least}
+        return busy
