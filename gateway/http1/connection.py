@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._incoming: Exchange | None = None  # whose body is being read
+        self._in_head = False
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._fruitless_bytes = 0
@@ -93,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Keep the other direction open as long as there is something to answer."""
-        if self._incoming is None and self._target:
+        if self._in_head:
             self._refuse(400)
         self._deaf = self._half_closed = True
         if self._incoming is not None:
@@ -120,12 +121,14 @@ class Connection(asyncio.Protocol):
         if self._writable is not None:
             self._writable.set_result(None)
             self._writable = None
-            self.ends_at = NEVER
+            if self._current is not None:
+                self.ends_at = NEVER
 
     # --- what the parser calls
 
     def on_message_begin(self) -> None:
         """Begin a head."""
+        self._in_head = True
         if self._current is None:
             self.ends_at = self._host.tick + HEAD_TICKS
 
@@ -145,7 +148,7 @@ class Connection(asyncio.Protocol):
         keep = parser.should_keep_alive() and not parser.should_upgrade()
         self._incoming = Exchange(self, scope, keep=keep, continues=expects)
         self._waiting.append(self._incoming)
-        self._target, self._headers = b"", []
+        self._in_head, self._target, self._headers = False, b"", []
         self._fruitful = True
 
     def on_body(self, data: bytes) -> None:
@@ -193,6 +196,7 @@ class Connection(asyncio.Protocol):
         self._current = None
         self._held_back = False
         if keep:
+            self.ends_at = self._host.tick + (HEAD_TICKS if self._in_head else IDLE_TICKS)
             self._advance()
         else:
             self._end(linger=not whole)
@@ -205,8 +209,8 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def expire(self) -> None:
-        """End what took too long."""
-        if self._writable is not None:
+        """End what took too long: also to close, for a client that does not read its answer."""
+        if self._writable is not None or self._transport.is_closing():
             self._transport.abort()
         else:
             self._end()
@@ -217,7 +221,8 @@ class Connection(asyncio.Protocol):
         """Look at nothing more, and refuse it when all before it is answered."""
         if self._deaf:
             return
-        self._deaf = True
+        self._deaf, self._in_head = True, False
+        self._target, self._headers = b"", []
         if self._incoming is not None:  # it is this one's body that is wrong: the application says so
             self._incoming.cut_off()
         else:
@@ -233,8 +238,6 @@ class Connection(asyncio.Protocol):
                 self._end(linger=True)
             elif self._deaf:
                 self._end()
-            elif self._incoming is None and not self._target:
-                self.ends_at = self._host.tick + IDLE_TICKS
         self._pause()
 
     def _begin(self, exchange: Exchange) -> None:
@@ -255,6 +258,7 @@ class Connection(asyncio.Protocol):
             self._pause()
             self._transport.write_eof()
         else:
+            self.ends_at = self._host.tick + WRITE_TICKS
             self._transport.close()
 
     def _pause(self) -> None:

@@ -76,12 +76,16 @@ class Server:
         finally:
             exchange.fail()
 
+    def end_overdue(self) -> None:
+        """End what took too many seconds."""
+        for connection in [each for each in self._connections if each.ends_at <= self.tick]:
+            connection.expire()
+
     async def _watch(self) -> None:
-        """Count seconds, and end what took too many."""
+        """Count seconds."""
         while True:
             self.date = _date()
-            for connection in [each for each in self._connections if each.ends_at <= self.tick]:
-                connection.expire()
+            self.end_overdue()
             await asyncio.sleep(1.0)
             self.tick += 1
 
