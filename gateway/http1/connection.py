@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from gateway.http1.exchange import WHOLE, Exchange
-from gateway.http1.head import scope_of
+from gateway.http1.head import scope_of, without_upgrade
 
 FRUITLESS_BYTES_MAX = 64 * 1024
 """Bytes that bring neither a head to its end nor anything of a body: headers, trailers, extensions of chunks.
@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._head_again = b""  # the last one that had an Upgrade, without it
         self._fruitless_bytes = 0
         self._fruitful = False
         self._fault = 0  # the status with which what came last is refused
@@ -82,9 +83,7 @@ class Connection(asyncio.Protocol):
             return
         self._fruitful = False
         try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade:
-            self._deaf = True  # we stay with HTTP/1.1, and what follows would be of another protocol
+            self._parse(data)
         except HttpParserError:
             self._refuse(400)
         self._fruitless_bytes = 0 if self._fruitful else self._fruitless_bytes + len(data)
@@ -144,11 +143,15 @@ class Connection(asyncio.Protocol):
         """Queue an exchange. Raises NotAccepted, which ends the parsing."""
         parser = self._parser
         method, version = parser.get_method(), parser.get_http_version()
-        scope, expects = scope_of(method, version, self._target, self._headers, self._ends)
-        keep = parser.should_keep_alive() and not parser.should_upgrade()
+        target, headers = self._target, self._headers
+        scope, expects = scope_of(method, version, target, headers, self._ends)
+        self._in_head, self._target, self._headers = False, b"", []
+        if parser.should_upgrade():
+            self._head_again = without_upgrade(method, version, target, headers)
+            return
+        keep = parser.should_keep_alive()
         self._incoming = Exchange(self, scope, keep=keep, continues=expects)
         self._waiting.append(self._incoming)
-        self._in_head, self._target, self._headers = False, b"", []
         self._fruitful = True
 
     def on_body(self, data: bytes) -> None:
@@ -216,6 +219,16 @@ class Connection(asyncio.Protocol):
             self._end()
 
     # ---
+
+    def _parse(self, data: bytes) -> None:
+        """Raises HttpParserError. At an Upgrade the parser leaves HTTP/1.1, before the body; we stay."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+                break
+            except HttpParserUpgrade as upgrade:
+                data, self._head_again = self._head_again + data[upgrade.args[0] :], b""
+                self._parser = HttpRequestParser(self)
 
     def _refuse(self, status: int) -> None:
         """Look at nothing more, and refuse it when all before it is answered."""
