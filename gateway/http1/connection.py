@@ -137,7 +137,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer."""
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.rstrip()))
 
     def on_headers_complete(self) -> None:
         """Queue an exchange. Raises NotAccepted, which ends the parsing."""
