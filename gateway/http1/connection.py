@@ -73,8 +73,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
-        names = {"client": "peername", "server": "sockname"}
-        self._ends = {end: transport.get_extra_info(name) or None for end, name in names.items()}
+        for end, name in (("client", "peername"), ("server", "sockname")):
+            address = transport.get_extra_info(name)
+            self._ends[end] = address[:2] if address else None  # to IPv6 an address has four parts
         self._host.made(self)
 
     def data_received(self, data: bytes) -> None:
