@@ -109,6 +109,8 @@ class Connection(asyncio.Protocol):
         if self._current is not None:
             self._current.cut_off()
         self._waiting.clear()
+        self._incoming = None
+        del self._parser  # it knows us: neither waits for the collector
         self.resume_writing()
 
     def pause_writing(self) -> None:
