@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -190,7 +191,7 @@ class Connection(asyncio.Protocol):
     async def writable(self) -> None:
         """Return once the client has taken enough of what was sent."""
         if self._writable is not None:
-            await self._writable
+            await asyncio.shield(self._writable)  # it is not only for the one who waits, and may be cancelled
 
     def hold_back(self, held: bool) -> None:
         """Read no more of the client, or read on."""
@@ -272,7 +273,8 @@ class Connection(asyncio.Protocol):
             self._half_closed = True
             self.ends_at = self._host.tick + LINGER_TICKS
             self._pause()
-            self._transport.write_eof()
+            with suppress(OSError):  # the client may be gone, and we not know it yet
+                self._transport.write_eof()
         else:
             self.ends_at = self._host.tick + WRITE_TICKS
             self._transport.close()

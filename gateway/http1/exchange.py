@@ -92,6 +92,7 @@ class Exchange:
         """Take bytes of the body."""
         if self.over:
             return
+        self._continues = False
         self._chunks.append(data)
         self._held += len(data)
         if self._waiting is not None:
@@ -115,9 +116,12 @@ class Exchange:
             if self._continues and not self.whole:
                 self._continues = False
                 self._line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-            self._waiting = None
+            waiting = self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await waiting
+            finally:  # also if the application waits no longer: then what comes is held back
+                if self._waiting is waiting:
+                    self._waiting = None
         if not self._chunks and (self._told or not self.whole):
             return {"type": "http.disconnect"}
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
@@ -130,6 +134,8 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Send the answer. Head and body leave together where they come together."""
+        if self.over:  # another request may have its turn
+            return
         if message["type"] == "http.response.start":
             self._continues = False
             self._head = self._head_of(message["status"], message.get("headers", ()))
