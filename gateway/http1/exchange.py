@@ -59,7 +59,7 @@ class Exchange:
         "_continues",
         "_head",
         "_held",
-        "_is_head",
+        "_is_bodiless",
         "_is_old",
         "_keep",
         "_line",
@@ -79,7 +79,7 @@ class Exchange:
         self._line = line
         self._keep = keep
         self._continues = continues  # the client waits to be told that it may send
-        self._is_head = scope["method"] == "HEAD"
+        self._is_bodiless = scope["method"] == "HEAD"
         self._is_old = scope["http_version"] == "1.0"
         self._chunks: list[bytes] = []
         self._held = 0
@@ -141,7 +141,7 @@ class Exchange:
             self._head = self._head_of(message["status"], message.get("headers", ()))
             return
         body, more = message.get("body", b""), message.get("more_body", False)
-        if self._is_head:
+        if self._is_bodiless:
             body = b""
         elif self._chunked:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
@@ -166,6 +166,7 @@ class Exchange:
         self.finish()
 
     def _head_of(self, status: int, headers: Headers) -> bytes:
+        self._is_bodiless = self._is_bodiless or status in _BODILESS
         bounded, says_close = status in _BODILESS, False
         parts = [_STATUS_LINES[status]]
         for name, value in headers:
@@ -177,7 +178,7 @@ class Exchange:
                 self._keep, says_close = False, True
             parts += (name, b": ", value, b"\r\n")
         if not bounded:
-            self._chunked = not self._is_old and not self._is_head
+            self._chunked = not self._is_old and not self._is_bodiless
             self._keep = self._keep and not self._is_old
             if self._chunked:
                 parts.append(b"transfer-encoding: chunked\r\n")
