@@ -206,13 +206,13 @@ class Connection(asyncio.Protocol):
             self.ends_at = self._host.tick + (HEAD_TICKS if self._in_head else IDLE_TICKS)
             self._advance()
         else:
-            self._end(linger=not whole)
+            self._end(linger=not whole or self._deaf or bool(self._waiting))
 
     # --- what the server calls
 
     def stop(self) -> None:
         """End the connection where nothing is to be answered; else it ends with the answer."""
-        if self._current is None:
+        if self._current is None and not self._half_closed:
             self._end()
 
     def expire(self) -> None:
@@ -253,7 +253,7 @@ class Connection(asyncio.Protocol):
             elif self._fault:
                 self._transport.write(self._host.refusal(self._fault))
                 self._end(linger=True)
-            elif self._deaf:
+            elif self._deaf or self._host.stopping:
                 self._end()
         self._pause()
 

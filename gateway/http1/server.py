@@ -15,6 +15,8 @@ from gateway.http1.connection import Connection
 from gateway.http1.exchange import Exchange, head_of
 from gateway.malformed import refusal
 
+CANCEL_S = 1.0  # for requests to end that were not answered in time
+
 log = logging.getLogger("penstock.gateway")
 
 
@@ -93,13 +95,18 @@ class Server:
         self.stopping = True
         for connection in list(self._connections):
             connection.stop()
-        if self._connections:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_lost.wait(), grace_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                if self._connections:
+                    await self._all_lost.wait()
+                if self._tasks:  # of clients that are gone, or that have their answer
+                    await asyncio.wait(self._tasks)
         for task in self._tasks:
             task.cancel()
         for connection in list(self._connections):
             connection.expire()
+        if self._tasks:  # let them put things right while what they use is still there
+            await asyncio.wait(self._tasks, timeout=CANCEL_S)
 
 
 def _date() -> bytes:
