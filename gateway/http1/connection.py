@@ -8,11 +8,17 @@ from typing import Any, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from gateway.http1.exchange import WHOLE, Exchange
-from gateway.http1.head import scope_of, without_upgrade
+from gateway.http1.head import NotAccepted, scope_of, without_upgrade
 
 FRUITLESS_BYTES_MAX = 64 * 1024
 """Bytes that bring neither a head to its end nor anything of a body: headers, trailers, extensions of chunks.
 Headers are refused from 16 KiB on, by the application and in its words; from here on by the server."""
+
+HEADER_FIELDS_MAX = 1000
+"""Of a head that has not ended: each costs more than its bytes. The application has a limit of its own."""
+
+PIPELINED_MAX = 256
+"""Requests that wait here. The answer to the last of them ends the connection: the client may ask anew."""
 
 HEAD_TICKS = 6  # at least 5 s for a head to come whole
 IDLE_TICKS = 75  # a connection is kept for a next request, longer than load balancers do by default
@@ -89,7 +95,7 @@ class Connection(asyncio.Protocol):
         except HttpParserError:
             self._refuse(400)
         self._fruitless_bytes = 0 if self._fruitful else self._fruitless_bytes + len(data)
-        if self._fruitless_bytes > FRUITLESS_BYTES_MAX:
+        if self._fruitless_bytes > FRUITLESS_BYTES_MAX or len(self._headers) > HEADER_FIELDS_MAX:
             self._refuse(431)
         self._advance()
 
@@ -145,7 +151,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Queue an exchange. Raises NotAccepted, which ends the parsing."""
-        parser = self._parser
+        parser, waiting = self._parser, len(self._waiting)
+        if waiting == PIPELINED_MAX:
+            raise NotAccepted("more requests than anybody waits for")
         method, version = parser.get_method(), parser.get_http_version()
         target, headers = self._target, self._headers
         scope, expects = scope_of(method, version, target, headers, self._ends)
@@ -153,7 +161,7 @@ class Connection(asyncio.Protocol):
         if parser.should_upgrade():
             self._head_again = without_upgrade(method, version, target, headers)
             return
-        keep = parser.should_keep_alive()
+        keep = parser.should_keep_alive() and waiting + 1 < PIPELINED_MAX
         self._incoming = Exchange(self, scope, keep=keep, continues=expects)
         self._waiting.append(self._incoming)
         self._fruitful = True
