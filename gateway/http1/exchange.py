@@ -168,7 +168,7 @@ class Exchange:
     def _head_of(self, status: int, headers: Headers) -> bytes:
         self._is_bodiless = self._is_bodiless or status in _BODILESS
         bounded, says_close = status in _BODILESS, False
-        parts = [_STATUS_LINES[status]]
+        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         for name, value in headers:
             if b"\n" in value or b"\r" in value:
                 raise ValueError(f"the header {name!r} has a line break in it")

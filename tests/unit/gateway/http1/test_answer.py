@@ -55,6 +55,15 @@ async def test_an_answer_that_has_no_body_gets_none(method: bytes, status: int, 
         assert got.endswith(b"\r\n\r\n")
 
 
+async def test_a_status_that_has_no_name_is_sent_without_one() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, 299)
+
+    async with serve(app) as served:
+        got = await served.talk(GET * 2)
+        assert (statuses(got), got.count(b"HTTP/1.1 299 \r\n")) == ([299, 299], 2)
+
+
 async def test_an_application_that_says_close_is_obeyed() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await answer(send, 200, b"", ((b"connection", b"close"),))
