@@ -59,7 +59,7 @@ class Exchange:
         "_continues",
         "_head",
         "_held",
-        "_is_head",
+        "_is_bodiless",
         "_is_old",
         "_keep",
         "_line",
@@ -79,7 +79,7 @@ class Exchange:
         self._line = line
         self._keep = keep
         self._continues = continues  # the client waits to be told that it may send
-        self._is_head = scope["method"] == "HEAD"
+        self._is_bodiless = scope["method"] == "HEAD"
         self._is_old = scope["http_version"] == "1.0"
         self._chunks: list[bytes] = []
         self._held = 0
@@ -92,6 +92,7 @@ class Exchange:
         """Take bytes of the body."""
         if self.over:
             return
+        self._continues = False
         self._chunks.append(data)
         self._held += len(data)
         if self._waiting is not None:
@@ -115,9 +116,12 @@ class Exchange:
             if self._continues and not self.whole:
                 self._continues = False
                 self._line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-            self._waiting = None
+            waiting = self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await waiting
+            finally:  # also if the application waits no longer: then what comes is held back
+                if self._waiting is waiting:
+                    self._waiting = None
         if not self._chunks and (self._told or not self.whole):
             return {"type": "http.disconnect"}
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
@@ -130,12 +134,14 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Send the answer. Head and body leave together where they come together."""
+        if self.over:  # another request may have its turn
+            return
         if message["type"] == "http.response.start":
             self._continues = False
             self._head = self._head_of(message["status"], message.get("headers", ()))
             return
         body, more = message.get("body", b""), message.get("more_body", False)
-        if self._is_head:
+        if self._is_bodiless:
             body = b""
         elif self._chunked:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
@@ -160,8 +166,9 @@ class Exchange:
         self.finish()
 
     def _head_of(self, status: int, headers: Headers) -> bytes:
+        self._is_bodiless = self._is_bodiless or status in _BODILESS
         bounded, says_close = status in _BODILESS, False
-        parts = [_STATUS_LINES[status]]
+        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         for name, value in headers:
             if b"\n" in value or b"\r" in value:
                 raise ValueError(f"the header {name!r} has a line break in it")
@@ -171,7 +178,7 @@ class Exchange:
                 self._keep, says_close = False, True
             parts += (name, b": ", value, b"\r\n")
         if not bounded:
-            self._chunked = not self._is_old and not self._is_head
+            self._chunked = not self._is_old and not self._is_bodiless
             self._keep = self._keep and not self._is_old
             if self._chunked:
                 parts.append(b"transfer-encoding: chunked\r\n")

@@ -25,6 +25,8 @@ def scope_of(
     ends: Mapping[str, Any],
 ) -> tuple[Scope, bool]:
     """Return the scope, and whether the client waits to be told that it may send. Raises NotAccepted."""
+    if method == b"CONNECT":
+        raise NotAccepted("we are no proxy")
     hosts, codings, expects = 0, 0, False
     for name, value in headers:
         if name == b"host":
@@ -54,6 +56,14 @@ def scope_of(
         **ends,
     }
     return scope, expects and version == "1.1"
+
+
+def without_upgrade(
+    method: bytes, version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]
+) -> bytes:
+    """Return a head as it would have been sent without its Upgrade, which a server may overlook."""
+    kept = [b"%b: %b" % (name, value) for name, value in headers if name != b"upgrade"]
+    return b"\r\n".join([b"%b %b HTTP/%b" % (method, target, version.encode()), *kept, b"", b""])
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,8 @@ from gateway.http1.connection import Connection
 from gateway.http1.exchange import Exchange, head_of
 from gateway.malformed import refusal
 
+CANCEL_S = 1.0  # for requests to end that were not answered in time
+
 log = logging.getLogger("penstock.gateway")
 
 
@@ -76,12 +78,16 @@ class Server:
         finally:
             exchange.fail()
 
+    def end_overdue(self) -> None:
+        """End what took too many seconds."""
+        for connection in [each for each in self._connections if each.ends_at <= self.tick]:
+            connection.expire()
+
     async def _watch(self) -> None:
-        """Count seconds, and end what took too many."""
+        """Count seconds."""
         while True:
             self.date = _date()
-            for connection in [each for each in self._connections if each.ends_at <= self.tick]:
-                connection.expire()
+            self.end_overdue()
             await asyncio.sleep(1.0)
             self.tick += 1
 
@@ -89,13 +95,18 @@ class Server:
         self.stopping = True
         for connection in list(self._connections):
             connection.stop()
-        if self._connections:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_lost.wait(), grace_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                if self._connections:
+                    await self._all_lost.wait()
+                if self._tasks:  # of clients that are gone, or that have their answer
+                    await asyncio.wait(self._tasks)
         for task in self._tasks:
             task.cancel()
         for connection in list(self._connections):
             connection.expire()
+        if self._tasks:  # let them put things right while what they use is still there
+            await asyncio.wait(self._tasks, timeout=CANCEL_S)
 
 
 def _date() -> bytes:
