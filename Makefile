@@ -25,7 +25,7 @@ help:
 	@echo "make stack    the production shape here: Kafka, Postgres, Redis (after make tools)  PORT VAR WORKERS=2 GATEWAYS"
 	@echo "make chaos    load over make stack while parts are killed, frozen and cut off  MINUTES=$(MINUTES) SEED"
 	@echo "make bench    all figures, charts and one JSON file in $(VAR)/bench; half an hour, needs Go  SECTIONS SCALE=small MINUTES"
-	@echo "make bench-quick  the gateway beside its peer in 90 s after the first build  SERVER=granian RECORD=1"
+	@echo "make bench-quick  the gateway beside its peer in 90 s after the first build  SERVER=hypercorn RECORD=1"
 	@echo "make bench-docs   write docs/performance.md from the JSON files FROM of one run or several"
 	@echo "make test     every test, with a real Kafka, Postgres and Redis where they can be had"
 	@echo "make check    style, types, the direction of imports, generated documents"

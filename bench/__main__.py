@@ -16,6 +16,7 @@ from bench.machine import describe
 from bench.processes import end_on_sigterm
 from bench.programs import build
 from bench.report import Run, Section, markdown
+from bench.sides import BEST_SERVER, SERVERS
 from bench.use import Use
 
 SECTIONS = ("gateway", "stages", "worker", "freshness", "catchup", "growth")
@@ -29,7 +30,7 @@ def main() -> int:
     parser.add_argument("--scale", choices=("full", "small"), default="full")
     parser.add_argument("--grow", default=",".join(GROWN), help="what varies in `growth`, by comma")
     parser.add_argument("--minutes", type=float, default=5.0, help="of the outage in `catchup`")
-    parser.add_argument("--server", choices=("hypercorn", "granian"), default="granian")
+    parser.add_argument("--server", choices=SERVERS, default=BEST_SERVER)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--var", type=Path, default=Path("var/bench"))
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its charts")

@@ -12,7 +12,7 @@ from bench.report import Machine
 from deploy.dev import kafka, postgres, redis
 from deploy.dev.server import run
 
-PACKAGES = ("aiokafka", "chdb", "granian", "hypercorn", "msgspec", "starlette", "uvloop")
+PACKAGES = ("aiokafka", "chdb", "granian", "httptools", "hypercorn", "msgspec", "starlette", "uvloop")
 PEER_MODULE = "github.com/benthosdev/benthos/v4"
 
 

@@ -12,12 +12,11 @@ from bench.processes import Group, end_on_sigterm
 from bench.programs import build
 from bench.report import Cell, Table, markdown, number, spread
 from bench.rounds import Round, interleave, measure
-from bench.sides import start_ours, start_peer
+from bench.sides import BEST_SERVER, SERVERS, start_ours, start_peer
 from bench.spread import Spreads, ratios, spreads
 
 SIZES = (1, 100, 1_000)
 COLUMNS = {"events_s": "events/s", "p99_ms": "p99 ms", "cpu_s_per_million_events": "CPU s per 1M events"}
-BEST_SERVER = "granian"
 ROUNDS = 3
 ROUND_S = 2.5
 WARM_S = 1.0
@@ -29,7 +28,7 @@ BUDGET_S = 75.0
 def main() -> int:
     """Read the command line, run, and return the exit status: 0 also when something fell."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--server", default=BEST_SERVER, choices=("hypercorn", "granian"))
+    parser.add_argument("--server", default=BEST_SERVER, choices=SERVERS)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=ROUND_S, help="of one round")

@@ -15,6 +15,10 @@ from deploy.dev.server import Server, accepts, free_ports
 from schemas.settings import Settings
 from schemas.topics import RAW
 
+SERVERS = ("hypercorn", "granian", "builtin")
+BEST_SERVER = "builtin"
+"""The one that costs a gateway least: what is compared where one has to do."""
+
 PEER_CONFIG = Path(__file__).with_name("peer") / "peer.yaml"
 
 

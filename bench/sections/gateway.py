@@ -6,12 +6,11 @@ from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.report import Chart, Section, Table, number, spread
 from bench.rounds import CONNECTIONS, Round, interleave, measure
-from bench.sides import Side, start_ours, start_peer
+from bench.sides import SERVERS, Side, start_ours, start_peer
 from bench.spread import Spreads, ratios, spreads
 from bench.use import Use
 
 SIZES = (1, 100, 1_000, 10_000)
-SERVERS = ("hypercorn", "granian")
 PROCESSES = (1, 2)
 WARM_S = 1.0
 PEER = "peer"

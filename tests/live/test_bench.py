@@ -11,7 +11,7 @@ from bench.ground import Ground, new_home
 from bench.processes import Group
 from bench.programs import build
 from bench.rounds import measure
-from bench.sides import Side, start_ours
+from bench.sides import BEST_SERVER, Side, start_ours
 from deploy.dev.server import ServerFailed
 from tests.live import small_load
 from tests.live.servers import skip_or_fail
@@ -26,7 +26,7 @@ def started() -> Iterator[tuple[Ground, Side]]:
         except ServerFailed as missing:
             skip_or_fail(missing)
         with ground, Group(home / "log") as group:
-            yield ground, start_ours(ground, group, server="granian", processes=1)
+            yield ground, start_ours(ground, group, server=BEST_SERVER, processes=1)
 
 
 def loads(directory: Path) -> list[Path]:
