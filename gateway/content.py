@@ -39,6 +39,7 @@ _FEW_BYTES = 5 * PROPERTIES_MAX  # that many properties take more: `"":1,`
 
 _STEP_BYTES = 2**20
 _SLICE_BYTES = 128 * 1024
+_FEW_EVENTS = 16  # of most producers, which have two or three brackets each, no more than one may have
 _ESCAPES = re.compile(rb"\\.", re.DOTALL)
 _STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")  # one level down, one level up (as a signed byte)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{[}]"))
@@ -52,7 +53,7 @@ async def examine(group: Sequence[Raw], text: bytes, *, around: int, turn: Turn)
     over 64 levels.
     """
     clean = len(text) <= GROUP * EVENT_BYTES_MAX and is_clean(text)
-    if clean and not _may_be_deep(group, text) and not _any_may_be_large(group):
+    if clean and not _may_be_deep(group) and not _any_may_be_large(group):
         return _NONE
     refused: dict[int, Refused] = {}
     for place, raw in enumerate(group):
@@ -111,9 +112,15 @@ def _may_be_large(text: bytes | Raw) -> bool:
     )
 
 
-def _may_be_deep(group: Sequence[Raw], text: bytes) -> bool:
-    """Tell whether one of them may be; looked at one by one only where all together have many brackets."""
-    return _openings(text) > OPENINGS_MAX and any(_openings(bytes(raw)) > OPENINGS_MAX for raw in group)
+def _may_be_deep(group: Sequence[Raw]) -> bool:
+    """Tell whether one of them may be; looked at one by one only where a few together have many brackets."""
+    for start in range(0, len(group), _FEW_EVENTS):
+        some = group[start : start + _FEW_EVENTS]
+        if _openings(b"".join(some)) > OPENINGS_MAX and any(
+            _openings(bytes(raw)) > OPENINGS_MAX for raw in some
+        ):
+            return True
+    return False
 
 
 def _openings(text: bytes, start: int = 0, end: int | None = None) -> int:

@@ -19,6 +19,7 @@ FILL_BYTES_MAX = BATCH_BYTES_MAX - 1024
 MAGIC = 2
 """The form of batches that carries a producer's id and count."""
 LZ4 = 3
+_NO_HEADERS: list[tuple[str, bytes]] = []
 
 
 class Call:
@@ -92,7 +93,7 @@ class Batch:
         number = 0
         for piece in self.pieces:
             for key, value, headers in piece.records:
-                fits = append(number, now_ms, key, value, list(headers))
+                fits = append(number, now_ms, key, value, list(headers) if headers else _NO_HEADERS)
                 assert fits is not None, "a record did not fit: its size was reckoned too small"
                 number += 1
         data: bytes = builder.build()

@@ -93,6 +93,17 @@ async def test_depth_counts_from_the_body() -> None:
         await look(nest(65), nest(65), around=0)
 
 
+@pytest.mark.parametrize("place", [0, 15, 16, 37, 63])
+async def test_one_deep_event_of_a_group_is_found(place: int) -> None:
+    events = [b'{"props":{"a":[1]}}'] * 64
+    events[place] = nest(62)
+    body = b'{"events":[' + b",".join(events) + b"]}"
+    assert await look(body, *events) == {}
+    events[place] = nest(63)
+    with pytest.raises(RequestRefused, match="too_deep"):
+        await look(body, *events)
+
+
 async def test_depth_counts_where_there_are_no_events() -> None:
     assert await look(b'{"events":[],"x":' + nest(63) + b"}") == {}
     with pytest.raises(RequestRefused, match="too_deep"):
