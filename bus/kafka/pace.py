@@ -7,7 +7,7 @@ to wait for a few more; when little comes, nothing waits (docs/decisions/0151).
 import asyncio
 from collections.abc import Callable
 
-EVERY_S = 0.005
+EVERY_S = 0.002
 
 
 class Pace:
