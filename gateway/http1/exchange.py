@@ -95,7 +95,7 @@ class Exchange:
         self._continues = False
         self._chunks.append(data)
         self._held += len(data)
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.done():
             self._wake()
         elif self._held > READ_AHEAD_BYTES:
             self._line.hold_back(True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.http1.exchange import READ_AHEAD_BYTES, WHOLE
+from gateway.http1.exchange import READ_AHEAD_BYTES, WHOLE, Exchange
 from tests.unit.gateway.http1.rig import (
     GET,
     Recorder,
@@ -227,3 +227,27 @@ async def test_a_client_that_has_left_unnoticed_is_let_go_without_an_answer() ->
         client.reset()
         may_end.set()
         await until(lambda: not served.connections and not served.server._tasks)
+
+
+async def test_what_comes_before_the_one_who_waits_runs_is_held_back() -> None:
+    """A loop may hand over many reads in one turn: only the first has somebody who takes it."""
+    held: list[bool] = []
+
+    class Line:
+        """Notes what is held back."""
+
+        date, stopping = b"", False
+
+        def hold_back(self, back: bool) -> None:
+            held.append(back)
+
+    scope = {"method": "POST", "http_version": "1.1"}
+    exchange = Exchange(Line(), scope, keep=True, continues=False)  # type: ignore[arg-type]
+    receiving = asyncio.create_task(exchange.receive())
+    await asyncio.sleep(0)
+    exchange.feed(bytes(READ_AHEAD_BYTES))
+    assert held == []
+    exchange.feed(b"x")
+    assert held == [True]
+    message = await receiving
+    assert (len(message["body"]), held) == (READ_AHEAD_BYTES + 1, [True, False])
