@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from gateway.metrics import Metrics
-from stores.base import StoreUnavailable
+from stores.base import KEYS_MAX, StoreUnavailable
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -24,9 +24,6 @@ LOOKUP_S = 1.0
 
 RETRY_S = 1.0
 """After a failure nobody asks for so long: known answers are given at once, unknown ones refused at once."""
-
-KEYS_MAX = 256
-"""Asked for in one statement; one is under way at a time, and what is asked for meanwhile shares the next."""
 
 log = logging.getLogger("penstock.gateway")
 
@@ -113,7 +110,7 @@ class Cache(Generic[K, V]):
             self._reading = asyncio.create_task(self._read_all())
 
     async def _read_all(self) -> None:
-        """Read what is asked for, then what lapsed, statement by statement, until nothing is left."""
+        """Read what is asked for, then what lapsed; what comes during a call shares the next."""
         failure: Exception = self._unavailable()
         try:
             while self._asked or self._lapsed:

@@ -78,7 +78,9 @@ class Metrics:
         )
         self.bad_credentials = self._counter("bad_credentials", "Requests with no valid credential.")
         self.limits_alone = self._counter("limits_alone", "Rate limits decided without the shared key store.")
-        self.lookups = self._counter("registry_lookups", "Questions to the registry.", "of", "answer")
+        self.lookups = self._counter(
+            "registry_lookups", "Keys asked for in the registry; `unavailable`: calls.", "of", "answer"
+        )
         self.up = self._gauge("dependency_up", "1 ok, 0.5 degraded, 0 down, as /health says.", "part")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from schemas.tenants import Tenant, TenantRef, Token
 
+KEYS_MAX = 256
+"""Looked up in one statement of the registry: reading its rows holds the event loop for some 3 ms."""
+
 
 class StoreError(Exception):
     """The root of what a store raises.

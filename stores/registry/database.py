@@ -13,7 +13,7 @@ from sqlalchemy import URL, Executable, Row, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from schemas.settings import Settings, SettingsError
-from stores.base import StoreError, StoreMisconfigured, StoreUnavailable
+from stores.base import KEYS_MAX, StoreError, StoreMisconfigured, StoreUnavailable
 from stores.registry.errors import DRIVER_ERRORS, store_error
 
 READ_DEADLINE_S = 2.0
@@ -26,9 +26,6 @@ LOCK_WAIT_S = 5.0
 """How long a write to SQLite waits for another process's; readers never wait."""
 
 POOL_SIZE = 2
-
-KEYS_MAX = 256
-"""Of a look-up: reading its rows holds the event loop for some 3 ms."""
 
 SESSION_S = 30.0
 """A session with Postgres is renewed when it is older. A server that is told to stop may wait until its last
